@@ -1,0 +1,298 @@
+#!/usr/bin/python
+"""Lay all files of a role in one execution: what differs is written, and only what differs wakes a handler."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: bundle
+short_description: Lay all files of a role in one execution
+description:
+  - Compares each file with what the node has, and replaces atomically what differs in content, owner, group or mode.
+  - Before anything is written, the handlers that the changes wake are recorded on the node as owed. They are forgotten
+    by a call with O(settled=true) that the role makes after its handlers have run. A run that is killed in between
+    leaves the record, and the next run wakes the same handlers.
+options:
+  name:
+    description: Name of the bundle, one per role.
+    type: str
+    required: true
+  settled:
+    description: The handlers have run; forget what was owed.
+    type: bool
+    default: false
+  files:
+    description: What to lay, in this order.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path: {description: Absolute path on the node., type: path, required: true}
+      state: {description: What the path is., type: str, choices: [file, directory, link, absent], default: file}
+      content: {description: Text of the file., type: str}
+      secret_content: {description: Text of the file that is shown nowhere., type: str}
+      target: {description: What a link points to., type: str}
+      owner: {description: Owning account., type: str, default: root}
+      group: {description: Owning group., type: str, default: root}
+      mode: {description: Permissions in octal., type: str}
+      secret: {description: The content is shown in no diff., type: bool, default: false}
+      force: {description: Write over a file that is there; with V(false) only its owner and mode are kept., type: bool, default: true}
+      validate: {description: Command that judges the new file before it is moved in place; C(%s) is its path., type: str}
+      wakes: {description: Handlers to notify when this entry changes., type: list, elements: str, default: []}
+"""
+
+EXAMPLES = r"""
+- name: Memcached is configured
+  bundle:
+    files:
+      - path: /etc/memcached.conf
+        wakes: [Memcached is restarted]
+"""
+
+RETURN = r"""
+changed_paths: {description: Paths that were laid., type: list, returned: always}
+wakes: {description: Handlers to run, in no particular order., type: list, returned: always}
+"""
+
+import errno
+import grp
+import json
+import os
+import pwd
+import shlex
+import shutil
+import stat
+import tempfile
+
+from ansible.module_utils.basic import AnsibleModule
+
+OWED = "/var/lib/socle/bundle"
+DEFAULT_MODES = {"file": 0o644, "directory": 0o755}
+
+
+class Entry:
+    """One path: what it should be, and whether the node already has it."""
+
+    def __init__(self, wanted):
+        self.path = wanted["path"]
+        self.state = wanted["state"]
+        self.secret = wanted["secret"] or wanted["secret_content"] is not None
+        text = wanted["secret_content"] if wanted["secret_content"] is not None else wanted["content"]
+        self.content = None if text is None else text.encode()
+        self.target = wanted["target"]
+        self.owner, self.group = wanted["owner"], wanted["group"]
+        self.mode = int(wanted["mode"], 8) if wanted["mode"] else DEFAULT_MODES.get(self.state)
+        self.validate = wanted["validate"]
+        self.wakes = wanted["wakes"]
+        self.force = wanted["force"]
+        self.found = read(self.path)
+
+    def differs(self):
+        """The aspects in which the node differs: type, content, owner, mode."""
+        kind = self.found["kind"]
+        if self.state == "absent":
+            return ["presence"] if kind != "absent" else []
+        if kind != self.state:
+            return ["type"]
+        if self.state == "link":
+            return ["target"] if self.found["target"] != self.target else []
+        aspects = []
+        if self.state == "file" and self.force and self.found["content"] != self.content:
+            aspects.append("content")
+        if self.found["owner"] != uid(self.owner) or self.found["group"] != gid(self.group):
+            aspects.append("owner")
+        if self.found["mode"] != self.mode:
+            aspects.append("mode")
+        return aspects
+
+    def diff(self, aspects):
+        """Before and after in Ansible's form; of a secret file, only that it differs."""
+        hidden = "(secret, not shown)\n"
+        before = (self.found.get("content") or b"").decode(errors="replace")
+        after = (self.content or b"").decode(errors="replace")
+        if self.secret:
+            before, after = (hidden if before else ""), hidden.replace("not shown", "not shown, differs")
+        if "content" not in aspects and "type" not in aspects:
+            before = after = ""
+        return {
+            "before": before,
+            "after": after,
+            "before_header": self.path,
+            "after_header": "{0} ({1})".format(self.path, ", ".join(aspects)),
+        }
+
+    def lay(self, module):
+        """Make the path what it should be; a file is replaced by one rename."""
+        kind = self.found["kind"]
+        if self.state == "absent":
+            remove(self.path)
+            return
+        if kind not in ("absent", self.state):
+            remove(self.path)
+        if self.state == "directory":
+            os.makedirs(self.path, exist_ok=True)
+            self.permit(self.path)
+        elif self.state == "link":
+            temporary = self.path + ".socle-new"
+            remove(temporary)
+            os.symlink(self.target, temporary)
+            os.replace(temporary, self.path)
+        elif kind == "file" and (not self.force or self.found["content"] == self.content):
+            self.permit(self.path)
+        else:
+            self.write(module)
+
+    def write(self, module):
+        os.makedirs(os.path.dirname(self.path), exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=os.path.dirname(self.path), prefix=".socle-")
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(self.content or b"")
+                stream.flush()
+                os.fsync(stream.fileno())
+            self.permit(temporary)
+            if self.validate:
+                self.judge(module, temporary)
+            os.replace(temporary, self.path)
+        finally:
+            if os.path.lexists(temporary):
+                os.unlink(temporary)
+
+    def judge(self, module, temporary):
+        command = [part.replace("%s", temporary) for part in shlex.split(self.validate)]
+        code, out, err = module.run_command(command)
+        if code != 0:
+            reason = "(not shown)" if self.secret else (err or out).strip()
+            module.fail_json(msg="{0}: refused by `{1}`: {2}".format(self.path, self.validate, reason))
+
+    def permit(self, path):
+        os.chown(path, uid(self.owner), gid(self.group))
+        os.chmod(path, self.mode)
+
+
+def uid(name):
+    """Numeric id, or -1 for an account that a package has yet to make (check mode before the first run)."""
+    try:
+        return pwd.getpwnam(name).pw_uid
+    except KeyError:
+        return -1
+
+
+def gid(name):
+    """Numeric id, or -1 for a group that does not exist yet."""
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError:
+        return -1
+
+
+def read(path):
+    """What the node has at this path."""
+    try:
+        status = os.lstat(path)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            return {"kind": "absent"}
+        raise
+    found = {"owner": status.st_uid, "group": status.st_gid, "mode": stat.S_IMODE(status.st_mode)}
+    if stat.S_ISLNK(status.st_mode):
+        return dict(found, kind="link", target=os.readlink(path))
+    if stat.S_ISDIR(status.st_mode):
+        return dict(found, kind="directory")
+    if not stat.S_ISREG(status.st_mode):
+        return dict(found, kind="other")
+    with open(path, "rb") as stream:
+        return dict(found, kind="file", content=stream.read())
+
+
+def remove(path):
+    """Remove what is there, whatever it is."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    elif os.path.lexists(path):
+        os.unlink(path)
+
+
+def owed_file(name):
+    return os.path.join(OWED, name + ".json")
+
+
+def owed(name):
+    """Handlers that an interrupted run did not get to."""
+    try:
+        with open(owed_file(name)) as stream:
+            return json.load(stream)
+    except (OSError, ValueError):
+        return []
+
+
+def owe(name, wakes):
+    """Record the handlers before the first file is written."""
+    os.makedirs(OWED, mode=0o700, exist_ok=True)
+    temporary = owed_file(name) + ".new"
+    with open(temporary, "w") as stream:
+        json.dump(sorted(wakes), stream)
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.replace(temporary, owed_file(name))
+
+
+def accounts_exist(module, entries):
+    missing = sorted(
+        {"account " + e.owner for e in entries if e.state in DEFAULT_MODES and uid(e.owner) < 0}
+        | {"group " + e.group for e in entries if e.state in DEFAULT_MODES and gid(e.group) < 0}
+    )
+    if missing:
+        module.fail_json(msg="{0} does not exist; is the package installed?".format(", ".join(missing)))
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "settled": {"type": "bool", "default": False},
+            "files": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "path": {"type": "path", "required": True},
+                    "state": {"type": "str", "choices": ["file", "directory", "link", "absent"], "default": "file"},
+                    "content": {"type": "str"},
+                    "secret_content": {"type": "str", "no_log": True},
+                    "target": {"type": "str"},
+                    "owner": {"type": "str", "default": "root"},
+                    "group": {"type": "str", "default": "root"},
+                    "mode": {"type": "str"},
+                    "secret": {"type": "bool", "default": False, "no_log": False},
+                    "force": {"type": "bool", "default": True},
+                    "validate": {"type": "str"},
+                    "wakes": {"type": "list", "elements": "str", "default": []},
+                },
+            },
+        },
+        supports_check_mode=True,
+    )
+    name = module.params["name"]
+    if module.params["settled"]:
+        if not module.check_mode:
+            remove(owed_file(name))
+        module.exit_json(changed=False, wakes=[], changed_paths=[])
+
+    entries = [Entry(wanted) for wanted in module.params["files"]]
+    changes = [(entry, aspects) for entry in entries for aspects in [entry.differs()] if aspects]
+    wakes = set(owed(name)).union(*(set(entry.wakes) for entry, _aspects in changes))
+    if changes and not module.check_mode:
+        accounts_exist(module, entries)
+        owe(name, wakes)
+        for entry, _aspects in changes:
+            entry.lay(module)
+    module.exit_json(
+        changed=bool(changes or wakes),
+        wakes=sorted(wakes),
+        changed_paths=[entry.path for entry, _aspects in changes],
+        diff=[entry.diff(aspects) for entry, aspects in changes],
+    )
+
+
+if __name__ == "__main__":
+    main()
