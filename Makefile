@@ -1,0 +1,54 @@
+# Socle: `make lab` makes a whole small cloud on this machine, `make test` proves it.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed-$(shell cksum requirements.lock | cut -d' ' -f1)
+SITE ?= lab
+PYTEST := $(BIN)/pytest
+
+.PHONY: help lab test test-unit test-roles test-lab lint lock venv clean bench
+
+help: ## List what can be made
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+lab: venv ## Make the lab's cloud on this machine (root; Debian 12 or 13)
+	@$(BIN)/socle --site $(SITE) lab up
+	@$(BIN)/socle --site $(SITE) deploy
+
+test: lint test-unit test-roles test-lab ## Prove everything: linters, units, roles and the whole lab
+
+test-unit: venv ## Unit tests (seconds)
+	$(PYTEST) tests/unit
+
+test-roles: venv ## Roles on real lab nodes (molecule)
+	$(PYTEST) tests/roles
+
+test-lab: venv ## End to end on the lab
+	$(PYTEST) tests/lab
+
+lint: venv ## Linters, all strict
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/yamllint --strict .
+	$(BIN)/ansible-lint --offline -q
+	git ls-files -- '*.sh' tools/find-python .ci/run | xargs $(BIN)/shellcheck
+
+venv: $(STAMP) ## Install the pinned Python dependencies in .venv
+
+$(STAMP): requirements.lock
+	@tools/bootstrap $(VENV)
+	@touch $(STAMP)
+
+lock: venv ## Pin the dependencies of pyproject.toml again, with hashes
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.12 --all-extras \
+	  --custom-compile-command "make lock" -o requirements.lock pyproject.toml
+
+bench: venv ## Benchmarks (tables; JSON in benchmarks/results/)
+	@for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+clean: ## Stop the lab and delete its disks and the virtual environment (caches stay in SOCLE_CACHE)
+	@if [ -x $(BIN)/socle ]; then $(BIN)/socle --site $(SITE) lab reset --yes; fi
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .ansible
