@@ -42,9 +42,10 @@ $(STAMP): requirements.lock
 	@touch $(STAMP)
 
 lock: venv ## Pin the dependencies of pyproject.toml again, with hashes
-	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.12 --all-extras \
 	  --custom-compile-command "make lock" -o requirements.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --generate-hashes --universal --custom-compile-command "make lock" \
+	  -o tools/uv.lock tools/uv.in
 
 bench: venv ## Benchmarks (tables; JSON in benchmarks/results/)
 	@for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
