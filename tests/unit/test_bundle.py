@@ -1,0 +1,115 @@
+"""The bundle module on this machine: lays what differs, wakes only what changed, and survives a kill."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+MODULE = Path(__file__).parents[2] / "plugins/modules/bundle.py"
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Any:
+    """Run the module as Ansible does, with its record of owed handlers in a folder of the test."""
+    module = tmp_path / "bundle.py"
+    module.write_text(MODULE.read_text().replace("/var/lib/socle/bundle", str(tmp_path / "owed")))
+    account = subprocess.run(["id", "-un"], capture_output=True, text=True, check=True).stdout.strip()
+    group = subprocess.run(["id", "-gn"], capture_output=True, text=True, check=True).stdout.strip()
+
+    def execute(*files: dict[str, Any], check: bool = False, **options: Any) -> dict[str, Any]:
+        entries = [{"owner": account, "group": group, **f} for f in files]
+        arguments = {"name": "demo", "files": entries, "_ansible_check_mode": check, "_ansible_diff": True, **options}
+        done = subprocess.run(
+            [sys.executable, str(module)],
+            input=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}),
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "PYTHONWARNINGS": "ignore"},
+        )
+        result: dict[str, Any] = json.loads(done.stdout)
+        return result
+
+    return execute
+
+
+def test_only_the_changed_file_wakes_its_handler(run: Any, tmp_path: Path) -> None:
+    first = {"path": str(tmp_path / "a"), "content": "1\n", "wakes": ["A"]}
+    second = {"path": str(tmp_path / "b"), "content": "1\n", "wakes": ["B"]}
+    assert run(first, second)["wakes"] == ["A", "B"]
+    run(settled=True)
+    result = run(first, {**second, "content": "2\n"})
+    assert result["wakes"] == ["B"]
+    assert result["changed_paths"] == [str(tmp_path / "b")]
+    assert (tmp_path / "b").read_text() == "2\n"
+
+
+def test_a_second_run_changes_nothing(run: Any, tmp_path: Path) -> None:
+    entries = [
+        {"path": str(tmp_path / "d"), "state": "directory", "mode": "0750"},
+        {"path": str(tmp_path / "d/f"), "content": "x", "mode": "0600"},
+        {"path": str(tmp_path / "l"), "state": "link", "target": "/dev/null"},
+        {"path": str(tmp_path / "gone"), "state": "absent"},
+    ]
+    assert run(*entries)["changed"] is True
+    run(settled=True)
+    assert run(*entries)["changed"] is False
+
+
+def test_what_a_killed_run_owed_is_woken_by_the_next(run: Any, tmp_path: Path) -> None:
+    entry = {"path": str(tmp_path / "a"), "content": "1\n", "wakes": ["A"]}
+    run(entry)
+    again = run(entry)
+    assert again["changed"] is True
+    assert again["changed_paths"] == []
+    assert again["wakes"] == ["A"]
+    run(settled=True)
+    assert run(entry)["wakes"] == []
+
+
+def test_check_mode_writes_nothing(run: Any, tmp_path: Path) -> None:
+    result = run({"path": str(tmp_path / "a"), "content": "1\n", "wakes": ["A"]}, check=True)
+    assert result["changed"] is True
+    assert not (tmp_path / "a").exists()
+    assert not (tmp_path / "owed").exists()
+
+
+def test_a_secret_is_in_no_output(run: Any, tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    for value in ("first-Value-91", "second-Value-92"):
+        result = run({"path": str(path), "secret_content": value, "mode": "0600"})
+        assert path.read_text() == value
+        assert "Value-9" not in json.dumps(result)
+
+
+def test_a_refused_file_leaves_the_old_one(run: Any, tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_text("old")
+    result = run({"path": str(path), "content": "new", "validate": "grep -q old %s"})
+    assert result["failed"] is True
+    assert "refused by" in result["msg"]
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".socle-")] == []
+
+
+def test_mode_and_type_are_repaired(run: Any, tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.symlink_to("/etc/passwd")
+    run({"path": str(path), "content": "mine", "mode": "0640"})
+    assert path.read_text() == "mine"
+    assert not path.is_symlink()
+    path.chmod(0o666)
+    assert run({"path": str(path), "content": "mine", "mode": "0640"})["changed"] is True
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_an_unknown_account_is_named(run: Any, tmp_path: Path) -> None:
+    result = run({"path": str(tmp_path / "a"), "content": "x", "owner": "nobody-of-this-name"})
+    assert "account nobody-of-this-name does not exist" in result["msg"]
+    assert not (tmp_path / "a").exists()
