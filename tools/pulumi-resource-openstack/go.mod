@@ -2,6 +2,8 @@ module socle/tools/pulumi-resource-openstack
 
 go 1.25.11
 
+toolchain go1.26.8
+
 require (
 	github.com/pulumi/pulumi-terraform-bridge/v3 v3.135.0
 	github.com/terraform-provider-openstack/terraform-provider-openstack/v3 v3.4.0

@@ -2,6 +2,8 @@ module socle/tools/pulumi
 
 go 1.25.11
 
+toolchain go1.26.8
+
 tool github.com/pulumi/pulumi/pkg/v3/cmd/pulumi
 
 require (
