@@ -57,6 +57,7 @@ class Identity(_Entry):
     """The Keystone account of a component and what it publishes."""
 
     user: str | None = None
+    roles: tuple[str, ...] = ("service",)
     service: KeystoneService | None = None
 
 

@@ -1,0 +1,57 @@
+"""What Keystone must hold, from the service catalogue: accounts of services and published endpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+Entries = Mapping[str, Mapping[str, Any]]
+
+
+def identity_users(catalogue: Entries) -> list[str]:
+    """Components that have an account at Keystone, in the catalogue's order."""
+    return [name for name, entry in catalogue.items() if (entry.get("identity") or {}).get("user")]
+
+
+def identity_accounts(catalogue: Entries, passwords: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Accounts with their roles in the project of services; ``passwords`` by component."""
+    return [
+        {
+            "name": catalogue[name]["identity"]["user"],
+            "roles": list(catalogue[name]["identity"].get("roles") or ["service"]),
+            "password": passwords[name],
+        }
+        for name in identity_users(catalogue)
+    ]
+
+
+def identity_services(catalogue: Entries, urls: Mapping[str, Mapping[str, str]]) -> list[dict[str, Any]]:
+    """Services with the URL of each of their interfaces; what internal callers use serves as `admin` too."""
+    published = {
+        name: entry["identity"]["service"]
+        for name, entry in catalogue.items()
+        if (entry.get("identity") or {}).get("service")
+    }
+    return [
+        {
+            "name": service["name"],
+            "type": service["type"],
+            "description": catalogue[name]["title"],
+            "public": urls[name]["public"] + service["path"],
+            "internal": urls[name]["internal"] + service["path"],
+            "admin": urls[name]["internal"] + service["path"],
+        }
+        for name, service in published.items()
+    ]
+
+
+class FilterModule:
+    """Filters of the role that deploys Keystone."""
+
+    def filters(self) -> dict[str, Any]:
+        """Names under which templates find them."""
+        return {
+            "identity_users": identity_users,
+            "identity_accounts": identity_accounts,
+            "identity_services": identity_services,
+        }
