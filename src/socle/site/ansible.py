@@ -1,0 +1,77 @@
+"""What Ansible gets of a site: the variables that ``plugins/inventory/socle_site.py`` hands to every playbook."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from socle.catalogue import Catalogue
+from socle.catalogue.model import Front, Listener
+from socle.site.hosts import Host
+from socle.site.model import Site
+
+CA_FILE = "/etc/ssl/certs/ca-certificates.crt"
+HTTPS = 443
+
+
+def shared_variables(site: Site, catalogue: Catalogue) -> dict[str, Any]:
+    """Variables of all hosts: ``site``, ``catalogue``, ``urls``, ``ca_file`` and those of the connection."""
+    settings = site.settings.model_dump(mode="json")
+    return {
+        "site": {
+            "name": site.name,
+            **settings,
+            "people": {login: person.model_dump(mode="json") for login, person in site.people.people.items()},
+            "custodians": list(site.people.custodians),
+        },
+        "catalogue": catalogue.model_dump(mode="json", by_alias=True)["components"],
+        "urls": urls(site, catalogue),
+        "ca_file": CA_FILE,
+        "ansible_user": site.settings.deploy_user,
+        "ansible_become": True,
+        "ansible_become_method": "sudo",
+        "ansible_python_interpreter": "/usr/bin/python3",
+    }
+
+
+def host_variables(host: Host, catalogue: Catalogue) -> dict[str, Any]:
+    """Variables of one host: ``node`` and the address to connect to."""
+    return {"ansible_host": host.address, "node": node(host, catalogue)}
+
+
+def node(host: Host, catalogue: Catalogue) -> dict[str, Any]:
+    """A host as roles see it, with its components and their packages."""
+    described = host.model_dump(mode="json")
+    return {
+        **described,
+        "groups": list(host.groups),
+        "components": list(catalogue.of_groups(host.groups)),
+        "packages": list(catalogue.packages_of(host.groups)),
+    }
+
+
+def urls(site: Site, catalogue: Catalogue) -> dict[str, dict[str, str]]:
+    """Base URLs of everything that speaks HTTP, without the path: ``urls.nova.internal``, ``urls.horizon.public``.
+
+    The listener ``api`` (or the only one) goes by the component's name, others by ``<component>_<listener>``.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for component, entry in catalogue.components.items():
+        fronts = {
+            name: item for name, item in entry.listeners.items() if item.front and item.protocol == "http"
+        }
+        for name, listener in fronts.items():
+            key = component if name == "api" or len(fronts) == 1 else f"{component}_{name}"
+            found[key] = _fronts(site, listener, listener.front or Front(zones=()))
+    port = catalogue["openbao"].listeners["api"].port
+    found["openbao"] = {"internal": f"https://{site.openbao.name}:{port}"}
+    return found
+
+
+def _fronts(site: Site, listener: Listener, front: Front) -> dict[str, str]:
+    names = {
+        "admin": ("internal", site.endpoints.internal.name),
+        "api": ("public", site.endpoints.public.name),
+    }
+    scheme = "https" if front.tls else "http"
+    port = "" if front.tls and listener.front_port == HTTPS else f":{listener.front_port}"
+    return {names[zone][0]: f"{scheme}://{names[zone][1]}{port}" for zone in front.zones}

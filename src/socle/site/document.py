@@ -1,0 +1,331 @@
+"""Read one YAML file into plain values that remember their line, whatever bytes the file holds.
+
+The C parser of libyaml gives events; a loop of ours builds dicts and lists from them, so that a hostile file meets a
+limit of depth and size and never a recursion. Scalars follow the core schema of YAML 1.2 (``no`` is text, not false).
+Anchors, aliases and tags are refused: a site file says each thing where it stands.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+from yaml.cyaml import CParser
+
+from socle.errors import ExitCode, SocleError
+
+MAX_BYTES = 1 << 20
+MAX_DEPTH = 24
+
+type Loc = tuple[str | int, ...]
+
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})\Z")
+_FLOAT = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})(\.[0-9]{0,18})?([eE][-+]?[0-9]{1,2})?\Z")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
+_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9:.]+(Z|[-+][0-9:]+)?\Z")
+_WORDS: dict[str, None | bool] = {
+    "": None,
+    "~": None,
+    **dict.fromkeys(("null", "Null", "NULL"), None),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+_NUMBER_STARTS = frozenset("0123456789+-")
+
+
+class Mapping(dict[str, Any]):
+    """A mapping that knows the line of each of its keys (from 1)."""
+
+    __slots__ = ("lines",)
+
+    def __init__(self) -> None:
+        self.lines: dict[str, int] = {}
+
+
+class Sequence(list[Any]):
+    """A list that knows the line of each of its items (from 1)."""
+
+    __slots__ = ("lines",)
+
+    def __init__(self) -> None:
+        self.lines: list[int] = []
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong at one line of a file."""
+
+    path: Path
+    line: int
+    what: str
+    expected: str | None = None
+    write: str | None = None
+
+    def error(self) -> SocleError:
+        """The fault as the error that a person reads."""
+        where = f"{_shown(self.path)}:{self.line}"
+        return SocleError(
+            self.what,
+            where=where,
+            expected=self.expected,
+            write=self.write,
+            exit_code=ExitCode.INVALID_SITE,
+        )
+
+
+def _shown(path: Path) -> Path:
+    """The path as a person would type it: relative when it is below the current folder."""
+    cwd = Path.cwd()
+    return path.relative_to(cwd) if path.is_relative_to(cwd) else path
+
+
+class SiteErrors(SocleError):  # noqa: N818 - it holds several errors
+    """Everything that is wrong with a site folder, sorted by file and line."""
+
+    def __init__(self, faults: Iterable[Fault]) -> None:
+        ordered = sorted(set(faults), key=lambda f: (str(f.path), f.line, f.what))
+        self.errors = [fault.error() for fault in ordered]
+        count = len(self.errors)
+        super().__init__(
+            f"{count} error{'s' if count > 1 else ''} in the site files", exit_code=ExitCode.INVALID_SITE
+        )
+
+    def __str__(self) -> str:
+        return "\n".join(error.line() for error in self.errors)
+
+
+@dataclass(frozen=True)
+class Document:
+    """One file that was read: its values, or the faults that kept it from being read."""
+
+    path: Path
+    root: Any = None
+    faults: list[Fault] = field(default_factory=list)
+
+    def line(self, loc: Loc) -> int:
+        """The line of the value at ``loc``, or of the nearest thing above it that exists."""
+        node, found = self.root, 1
+        for step in loc:
+            if isinstance(node, Mapping) and step in node:
+                node, found = node[cast(str, step)], node.lines[cast(str, step)]
+            elif isinstance(node, Sequence) and isinstance(step, int) and step < len(node):
+                node, found = node[step], node.lines[step]
+        return found
+
+    def fault(self, loc: Loc, what: str, expected: str | None = None, write: str | None = None) -> Fault:
+        """A fault of this file at ``loc``."""
+        return Fault(self.path, self.line(loc), what, expected, write)
+
+
+class _FaultFoundError(Exception):
+    """Reading cannot go on after this fault."""
+
+    def __init__(self, fault: Fault) -> None:
+        self.fault = fault
+        super().__init__(fault.what)
+
+
+def read(path: Path) -> Document:
+    """Read ``path``; what is wrong with it is in ``faults``, never raised."""
+    try:
+        text = _text(path)
+        faults: list[Fault] = []
+        return Document(path, _Builder(path, faults).build(text), faults)
+    except _FaultFoundError as found:
+        return Document(path, None, [found.fault])
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise _FaultFoundError(
+            Fault(path, 1, "the file is missing", "a YAML file", f"write {path.name}")
+        ) from None
+    except IsADirectoryError:
+        raise _FaultFoundError(
+            Fault(path, 1, "this is a folder", "a YAML file", "remove or rename it")
+        ) from None
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise _FaultFoundError(Fault(path, 1, f"cannot be read: {reason}", "a readable file")) from None
+    if len(data) > MAX_BYTES:
+        raise _FaultFoundError(Fault(path, 1, "the file is larger than 1 MiB", "a smaller file", "split it"))
+    return _decoded(path, data)
+
+
+def _decoded(path: Path, data: bytes) -> str:
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise _FaultFoundError(
+            Fault(path, line, "a byte that is not UTF-8", "UTF-8 text", "save the file as UTF-8")
+        ) from None
+    bad = _FORBIDDEN.search(text)
+    if bad:
+        line = text.count("\n", 0, bad.start()) + 1
+        what = f"the control character U+{ord(bad.group()):04X}"
+        raise _FaultFoundError(Fault(path, line, what, "printable text", "delete the character"))
+    return text
+
+
+def scalar(text: str) -> Any:
+    """The value of a plain (unquoted) scalar; a number that starts with 0 or has over 18 digits stays text."""
+    if text in _WORDS:
+        return _WORDS[text]
+    if text[0] not in _NUMBER_STARTS:
+        return text
+    if _INTEGER.match(text):
+        return int(text)
+    if _FLOAT.match(text):
+        return float(text)
+    try:
+        if _DATE.match(text):
+            return date.fromisoformat(text)
+        if _MOMENT.match(text):
+            return datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return text
+
+
+class _Builder:
+    """Builds values from events with a stack of its own."""
+
+    def __init__(self, path: Path, faults: list[Fault]) -> None:
+        self.path = path
+        self.faults = faults
+        self.stack: list[Mapping | Sequence] = []
+        self.keys: list[str | None] = []
+        self.root: Any = None
+
+    def build(self, text: str) -> Any:
+        try:
+            for event in _events(text):
+                self._take(event)
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            what = _syntax(error)
+            raise self._stop(
+                mark.line + 1 if mark else 1, what, "valid YAML", _remedy(what, text, mark)
+            ) from None
+        except yaml.YAMLError as error:
+            raise self._stop(1, f"not YAML: {' '.join(str(error).split())[:80]}", "valid YAML") from None
+        return self.root
+
+    def _stop(
+        self, line: int, what: str, expected: str | None = None, write: str | None = None
+    ) -> _FaultFoundError:
+        return _FaultFoundError(Fault(self.path, line, what, expected, write))
+
+    def _take(self, event: Any) -> None:
+        kind = type(event)
+        if kind is yaml.ScalarEvent:
+            self._scalar(event)
+        elif kind is yaml.MappingStartEvent:
+            self._open(event, Mapping())
+        elif kind is yaml.SequenceStartEvent:
+            self._open(event, Sequence())
+        elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
+            self.stack.pop()
+            self.keys.pop()
+        elif kind is yaml.AliasEvent:
+            raise self._stop(
+                event.start_mark.line + 1, "an alias (*)", "plain values", "write the value again"
+            )
+        elif kind is yaml.DocumentStartEvent and self.root is not None:
+            raise self._stop(
+                event.start_mark.line + 1, "a second document (---)", "one per file", "split the file"
+            )
+
+    def _plain_only(self, event: Any) -> None:
+        line = event.start_mark.line + 1
+        if event.anchor is not None:
+            raise self._stop(
+                line, f"the anchor &{event.anchor[:40]}", "plain values", "write the value again"
+            )
+        if event.tag is not None:
+            raise self._stop(line, f"the tag {event.tag[:40]}", "plain values", "delete the tag")
+
+    def _scalar(self, event: Any) -> None:
+        self._plain_only(event)
+        text = event.value
+        if self.stack and self.keys[-1] is None and type(self.stack[-1]) is Mapping:
+            self._key(text, event.start_mark.line + 1)
+            return
+        self._add(text if event.style else scalar(text), event.start_mark)
+
+    def _key(self, key: str, line: int) -> None:
+        mapping = cast(Mapping, self.stack[-1])
+        if key in mapping.lines:
+            first = mapping.lines[key]
+            self.faults.append(
+                Fault(
+                    self.path,
+                    line,
+                    f"`{key[:40]}` is written twice",
+                    f"one value (the first is at line {first})",
+                    "delete one of them",
+                )
+            )
+        else:
+            mapping.lines[key] = line
+        self.keys[-1] = key
+
+    def _open(self, event: Any, value: Mapping | Sequence) -> None:
+        self._plain_only(event)
+        self._add(value, event.start_mark)
+        if len(self.stack) >= MAX_DEPTH:
+            raise self._stop(
+                event.start_mark.line + 1, f"nested over {MAX_DEPTH} levels deep", "flatter values"
+            )
+        self.stack.append(value)
+        self.keys.append(None)
+
+    def _add(self, value: Any, mark: Any) -> None:
+        if not self.stack:
+            self.root = value
+            return
+        parent = self.stack[-1]
+        if isinstance(parent, Sequence):
+            parent.append(value)
+            parent.lines.append(mark.line + 1)
+            return
+        key = self.keys[-1]
+        if key is None:
+            raise self._stop(mark.line + 1, "a list or mapping used as a key", "text before the colon")
+        parent.setdefault(key, value)
+        self.keys[-1] = None
+
+
+def _events(text: str) -> Iterator[Any]:
+    parser = CParser(text)
+    try:
+        while parser.check_event():
+            yield parser.get_event()
+    finally:
+        parser.dispose()
+
+
+def _syntax(error: yaml.MarkedYAMLError) -> str:
+    parts = [part for part in (error.context, error.problem) if part]
+    return f"not YAML: {', '.join(parts)}"
+
+
+def _remedy(what: str, text: str, mark: Any) -> str | None:
+    lines = text.splitlines()
+    if mark is None or mark.line >= len(lines):
+        return None
+    if "\t" in lines[mark.line] or "tab" in what:
+        return "indent with spaces, never with tabs"
+    if "mapping values are not allowed" in what:
+        return "put text that holds a colon in quotes"
+    return "look at the colons, quotes and indentation of this line and the one above"

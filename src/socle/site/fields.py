@@ -1,0 +1,181 @@
+"""Field types that the models of the site files share: strict, so that a wrong type is an error and not a guess."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_interface,
+    ip_network,
+)
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    Strict,
+    WithJsonSchema,
+)
+from pydantic_core import PydanticCustomError
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+
+class Entry(BaseModel):
+    """Base of every model of a site file: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True)
+
+
+def _fail(kind: str, expected: str, example: str) -> PydanticCustomError:
+    """An error with what was expected and an example of what to write (see ``messages.py``)."""
+    return PydanticCustomError("socle", "{kind}", {"kind": kind, "expected": expected, "example": example})
+
+
+def _address(value: Any) -> Address:
+    if isinstance(value, IPv4Address | IPv6Address):
+        return value
+    try:
+        return ip_address(value if isinstance(value, str) else "")
+    except ValueError:
+        raise _fail("not an IP address", "an IPv4 or IPv6 address", "192.0.2.10") from None
+
+
+def _prefix(value: Any) -> Network:
+    if isinstance(value, IPv4Network | IPv6Network):
+        return value
+    try:
+        return ip_network(value if isinstance(value, str) else "")
+    except ValueError as error:
+        if "host bits" in str(error):
+            right = str(ip_network(value, strict=False))
+            raise _fail("host bits are set in the prefix", "the first address of the prefix", right) from None
+        raise _fail("not a prefix", "address/length", "192.0.2.0/24") from None
+
+
+def _interface(value: Any) -> str:
+    try:
+        return ip_interface(value if isinstance(value, str) else "").with_prefixlen
+    except ValueError:
+        raise _fail("not an address with its length", "address/length", "2001:db8:1::1/127") from None
+
+
+def _date(value: Any) -> date:
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    try:
+        return date.fromisoformat(value if isinstance(value, str) else "")
+    except ValueError:
+        raise _fail("not a date", "a day as year-month-day", "2027-01-31") from None
+
+
+def _moment(value: Any) -> datetime:
+    try:
+        moment = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise _fail("not a moment", "a date and time with its zone", "2027-01-31T08:00:00Z") from None
+    if moment.tzinfo is None:
+        raise _fail("a moment without time zone", "a date and time with its zone", "2027-01-31T08:00:00Z")
+    return moment
+
+
+SIREN_DIGITS = 9
+
+
+def luhn(digits: str) -> bool:
+    """Whether the last digit is the right check digit (ISO/IEC 7812-1, annex B), as for any SIREN."""
+    total = 0
+    for place, digit in enumerate(reversed(digits)):
+        value = int(digit) * (1 + place % 2)
+        total += value - 9 if value > SIREN_DIGITS else value
+    return total % 10 == 0
+
+
+def _siren(value: Any) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        raise _fail("the SIREN is a number", "text in quotes", f'"{value}"'[:14])
+    if not isinstance(value, str) or len(value) != SIREN_DIGITS or not (value.isascii() and value.isdigit()):
+        raise _fail("not a SIREN", "nine digits in quotes", '"210000011"')
+    if not luhn(value):
+        last = next(d for d in "0123456789" if luhn(value[:-1] + d))
+        raise _fail(
+            f"the SIREN {value} is mistyped",
+            f"a check digit of {last} after {value[:-1]}",
+            "the SIREN as on the INSEE notice",
+        )
+    return value
+
+
+def _public_key(value: str) -> str:
+    parts = value.split()
+    if len(parts) not in (2, 3) or parts[0] not in {
+        "ssh-ed25519",
+        "sk-ssh-ed25519@openssh.com",
+        "ecdsa-sha2-nistp384",
+        "ssh-rsa",
+    }:
+        raise _fail("not an SSH public key", "the line of a .pub file", "ssh-ed25519 AAAA… name")
+    return value
+
+
+def _pgp_key(value: str) -> str:
+    text = value.strip()
+    if not (
+        text.startswith("-----BEGIN PGP PUBLIC KEY BLOCK-----")
+        and text.endswith("-----END PGP PUBLIC KEY BLOCK-----")
+    ):
+        raise _fail(
+            "not a PGP public key", "an armoured public key block", "the output of gpg --export --armor"
+        )
+    return value
+
+
+def _schema(**schema: Any) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", **schema})
+
+
+_AS_TEXT = PlainSerializer(str, return_type=str, when_used="json")
+
+IPAddress = Annotated[Address, BeforeValidator(_address), _AS_TEXT, _schema(examples=["192.0.2.10"])]
+Prefix = Annotated[Network, BeforeValidator(_prefix), _AS_TEXT, _schema(examples=["192.0.2.0/24"])]
+Interface = Annotated[str, BeforeValidator(_interface), _schema(examples=["2001:db8:1::1/127"])]
+Day = Annotated[date, BeforeValidator(_date), _schema(format="date")]
+Moment = Annotated[datetime, BeforeValidator(_moment), _schema(format="date-time")]
+Siren = Annotated[str, BeforeValidator(_siren), _schema(pattern="^[0-9]{9}$", examples=["210000011"])]
+Int = Annotated[int, Strict()]
+Count = Annotated[int, Strict(), Field(ge=0, le=10_000_000)]
+Positive = Annotated[int, Strict(), Field(ge=1, le=10_000_000)]
+Bool = Annotated[bool, Strict()]
+Euros = Annotated[float, Field(ge=0, le=10_000_000, allow_inf_nan=False, strict=True)]
+Ratio = Annotated[float, Field(gt=0, le=64, allow_inf_nan=False, strict=True)]
+Percent = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False, strict=True)]
+Port = Annotated[int, Strict(), Field(ge=1, le=65535)]
+Vlan = Annotated[int, Strict(), Field(ge=1, le=4094)]
+Mtu = Annotated[int, Strict(), Field(ge=1280, le=9216)]
+Text = Annotated[str, Field(min_length=1, max_length=2000)]
+Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$", examples=["fibre-a"])]
+HostName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}[a-z0-9]$", examples=["cmp1"])]
+Fqdn = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+$",
+        max_length=253,
+        examples=["cloud.gip.example"],
+    ),
+]
+Email = Annotated[
+    str, Field(pattern=r"^[^@\s]{1,64}@[a-z0-9.-]+\.[a-z]{2,}$", examples=["name@commune.example"])
+]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", examples=["64 hexadecimal digits"])]
+Url = Annotated[str, Field(pattern=r"^https?://[^\s]+$", examples=["https://deb.debian.org/debian"])]
+SshKey = Annotated[str, Field(max_length=4096), AfterValidator(_public_key)]
+PgpKey = Annotated[str, Field(max_length=65536), AfterValidator(_pgp_key)]

@@ -1,0 +1,215 @@
+"""Turn the validation errors of pydantic into faults that say what was expected and what to write."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterator
+from difflib import get_close_matches
+from functools import cache
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from socle.site.document import Document, Fault, Loc, Mapping, Sequence
+
+_KINDS = {
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
+    "float_type": "a number",
+    "finite_number": "a number",
+    "string_type": "text",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "tuple_type": "a list (lines that start with `- `)",
+    "dict_type": "a mapping (`key: value`)",
+    "model_type": "a mapping (`key: value`)",
+    "model_attributes_type": "a mapping (`key: value`)",
+    "none_required": "nothing after the colon",
+    "too_short": "at least {min_length} item(s)",
+    "string_too_short": "at least {min_length} character(s)",
+    "string_too_long": "at most {max_length} characters",
+    "greater_than_equal": "a number of at least {ge}",
+    "less_than_equal": "a number of at most {le}",
+    "greater_than": "a number above {gt}",
+    "less_than": "a number below {lt}",
+    "string_pattern_mismatch": "text that matches {pattern}",
+    "literal_error": "{expected}",
+    "union_tag_invalid": "{expected_tags}",
+    "union_tag_not_found": "`{discriminator}`",
+}
+
+
+def shown(value: Any) -> str:
+    """A value as it may appear in an error: short and on one line."""
+    if isinstance(value, Mapping | dict):
+        return "a mapping"
+    if isinstance(value, Sequence | list | tuple):
+        return "a list"
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = f'"{value}"' if isinstance(value, str) else str(value)
+    text = " ".join(text.split())
+    return text if len(text) <= 40 else f"{text[:38]}…"
+
+
+def suggestion(word: str, known: list[str]) -> str | None:
+    """`write …` when a known name looks like ``word``."""
+    near = get_close_matches(word, known, n=1, cutoff=0.6)
+    return f"write `{near[0]}`" if near else None
+
+
+def faults_of(document: Document, model: type[BaseModel], error: ValidationError) -> Iterator[Fault]:
+    """Every error of a file as a fault at its line."""
+    seen: set[tuple[int, str]] = set()
+    for details in error.errors(include_url=False, include_input=True):
+        fault = _fault(document, model, details)
+        if (fault.line, fault.what) not in seen:
+            seen.add((fault.line, fault.what))
+            yield fault
+
+
+def _fault(document: Document, model: type[BaseModel], details: ErrorDetails) -> Fault:
+    loc = _real(document.root, details["loc"])
+    kind, context = details["type"], details.get("ctx", {})
+    at: Loc = (*loc, *context.get("at", ()))
+    if kind == "extra_forbidden":
+        return _unknown_key(document, model, details["loc"], loc)
+    if kind == "missing":
+        return _missing(document, model, details["loc"], loc)
+    name = _name(at)
+    if kind == "socle":
+        example = context["example"]
+        what = f"{name}: {context['kind']}" if name else context["kind"]
+        return document.fault(at, what, context["expected"], f"write for example {example}")
+    if details["loc"] and details["loc"][-1] == "[key]":
+        return document.fault(loc, f"`{loc[-1]!s:.40}` cannot be a name here", _expected(kind, context))
+    value = shown(details["input"])
+    what = f"{name} is {value}" if name else f"the file holds {value}"
+    return document.fault(at, what, _expected(kind, context), _write(model, details["loc"], loc))
+
+
+def _real(root: Any, loc: Loc) -> Loc:
+    """The location in the file: without the tags of unions and the marks that pydantic puts in."""
+    node, real = root, []
+    for index, step in enumerate(loc):
+        if isinstance(node, Mapping) and isinstance(step, str):
+            if step in node:
+                node = node[step]
+                real.append(step)
+            elif index == len(loc) - 1 and step != "[key]":
+                real.append(step)
+        elif isinstance(node, Sequence) and isinstance(step, int) and step < len(node):
+            node = node[step]
+            real.append(step)
+    return tuple(real)
+
+
+def _name(loc: Loc) -> str:
+    """`a.b[2].c` as `b[3].c`: the last steps, counted from one as people do."""
+    text = ""
+    for step in loc[-3:]:
+        text += f"[{step + 1}]" if isinstance(step, int) else f".{step:.40}"
+    return f"`{text.lstrip('.')}`" if text else ""
+
+
+def _expected(kind: str, context: dict[str, Any]) -> str:
+    template = _KINDS.get(kind)
+    if template is None:
+        return "a value that the schema allows"
+    return template.format(**context).replace("'", "`")
+
+
+def _unknown_key(document: Document, model: type[BaseModel], raw: Loc, loc: Loc) -> Fault:
+    known = sorted(_fields(_model_at(model, raw[:-1])))
+    word = str(loc[-1]) if loc else "?"
+    expected = f"one of {', '.join(known)}" if known else None
+    return document.fault(
+        loc, f"`{word:.40}` is not a key here", expected, suggestion(word, known) or "delete the line"
+    )
+
+
+def _missing(document: Document, model: type[BaseModel], raw: Loc, loc: Loc) -> Fault:
+    holder = _name(loc[:-1]) or "the file"
+    return document.fault(loc, f"{holder} has no `{loc[-1]}`", f"`{loc[-1]}`", _write(model, raw, loc))
+
+
+def _write(model: type[BaseModel], raw: Loc, loc: Loc) -> str | None:
+    """`write key: example` from the field's own example or description."""
+    if not loc or isinstance(loc[-1], int):
+        return None
+    field = _fields(_model_at(model, raw[:-1])).get(str(loc[-1]))
+    if field is None:
+        return None
+    example = _example(field)
+    return f"write for example `{loc[-1]}: {example}`" if example else None
+
+
+@cache
+def _example_of(annotation: Any) -> str | None:
+    for part in get_args(annotation)[1:] if get_origin(annotation) is Annotated else ():
+        found = getattr(part, "examples", None) or (getattr(part, "json_schema", None) or {}).get("examples")
+        if found:
+            return str(found[0])
+    if get_origin(annotation) is types.UnionType or get_origin(annotation) is Union:
+        return next((e for e in map(_example_of, get_args(annotation)) if e), None)
+    return {bool: "true", int: "1", float: "1.0"}.get(annotation)
+
+
+def _example(field: FieldInfo) -> str | None:
+    if field.examples:
+        return str(field.examples[0])
+    for part in field.metadata:
+        found = (getattr(part, "json_schema", None) or {}).get("examples")
+        if found:
+            return str(found[0])
+    return _example_of(field.annotation)
+
+
+def _fields(model: Any) -> dict[str, FieldInfo]:
+    if not (isinstance(model, type) and issubclass(model, BaseModel)):
+        return {}
+    return {field.alias or name: field for name, field in model.model_fields.items()}
+
+
+def _model_at(annotation: Any, loc: Loc) -> Any:
+    """The type at a location of pydantic, walked through lists, mappings, options and tagged unions."""
+    for step in loc:
+        annotation = _step(_bare(annotation), step)
+    return _bare(annotation)
+
+
+def _bare(annotation: Any) -> Any:
+    """Without ``Annotated`` and ``| None``."""
+    while True:
+        origin = get_origin(annotation)
+        if origin is Annotated:
+            annotation = get_args(annotation)[0]
+        elif origin in (types.UnionType, Union):
+            parts = [part for part in get_args(annotation) if part is not type(None)]
+            if len(parts) != 1:
+                return annotation
+            annotation = parts[0]
+        else:
+            return annotation
+
+
+def _step(annotation: Any, step: str | int) -> Any:
+    origin, args = get_origin(annotation), get_args(annotation)
+    if origin is tuple and isinstance(step, int):
+        return args[0]
+    if origin is dict:
+        return args[1]
+    if origin in (types.UnionType, Union):
+        return next((part for part in args if _tag(part) == step), None)
+    field = _fields(annotation).get(str(step))
+    return field.annotation if field else None
+
+
+def _tag(model: Any) -> Any:
+    field = _fields(model).get("type")
+    return get_args(field.annotation)[0] if field else None

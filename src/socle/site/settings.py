@@ -1,0 +1,254 @@
+"""``site.yml``: who runs the site, its zones and shared addresses, and the choices that hold for every node."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from socle.catalogue.model import Zone
+from socle.site.fields import (
+    Bool,
+    Count,
+    Email,
+    Entry,
+    Fqdn,
+    IPAddress,
+    Mtu,
+    Port,
+    Positive,
+    Prefix,
+    Ratio,
+    Sha256,
+    Siren,
+    Slug,
+    Text,
+    Url,
+    Vlan,
+)
+
+
+def one_of(kind: str, first: str, second: str) -> PydanticCustomError:
+    """The error of an entry that must hold exactly one of two keys."""
+    context = {"kind": kind, "expected": f"`{first}` or `{second}`", "example": f"{first}: …"}
+    return PydanticCustomError("socle", "{kind}", context)
+
+
+class Contact(Entry):
+    """Whom to write to."""
+
+    name: Text
+    email: Email
+    phone: Text | None = None
+
+
+class Organisation(Entry):
+    """The GIP that runs the site."""
+
+    name: Text = Field(description="Name of the GIP", examples=["GIP Numérique Exemple"])
+    siren: Siren
+    contact: Contact
+
+
+class Pool(Entry):
+    """The floating addresses, first and last included."""
+
+    first: IPAddress
+    last: IPAddress
+
+
+class ZoneSettings(Entry):
+    """One network zone of the site; what may cross into it comes from the service catalogue."""
+
+    prefix: Prefix
+    gateway: IPAddress | None = Field(None, description="Router of the zone, when it has one")
+    mtu: Mtu = 1500
+    vlan: Vlan | None = Field(
+        None, description="VLAN of the zone on the switches (for the provider zone: of Neutron)"
+    )
+    pool: Pool | None = Field(None, description="Floating addresses; only for the provider zone")
+
+
+class Endpoint(Entry):
+    """A name and a virtual address that the controllers share."""
+
+    name: Fqdn
+    address: IPAddress
+
+
+class Endpoints(Entry):
+    """Where the APIs answer: `internal` in the admin zone, `public` in the api zone."""
+
+    internal: Endpoint
+    public: Endpoint
+
+
+class Mirror(Entry):
+    """The Debian mirror of the nodes."""
+
+    url: Url = Field(examples=["http://deb.debian.org/debian"])
+    suite: Literal["trixie"] = "trixie"
+    components: tuple[Slug, ...] = ("main",)
+
+
+class Release(Entry):
+    """The releases that the site stays on."""
+
+    debian: Literal["13"]
+    openstack: Literal["2025.1"]
+
+
+class Binary(Entry):
+    """A binary of the site's own instead of the one that the kit builds."""
+
+    path: Text
+    sha256: Sha256
+
+
+class Binaries(Entry):
+    """The site's own binaries; what is not named is built from the pinned sources."""
+
+    bao: Binary | None = None
+    pulumi: Binary | None = None
+    pulumi_resource_openstack: Binary | None = None
+
+
+class OpenBao(Entry):
+    """OpenBao: its name, how it is unsealed and who holds the shares."""
+
+    name: Fqdn = Field(description="Name of the API; resolves to every vault node")
+    seal: Literal["shamir", "pkcs11"] = "shamir"
+    shares: Positive = 5
+    threshold: Positive = 3
+    custody: Literal["custodians", "local"] = Field(
+        "custodians",
+        description="Who holds the unseal shares: the custodians of people.yml (each share encrypted to one PGP key), "
+        "or the site's state folder (for a lab only)",
+    )
+
+    @model_validator(mode="after")
+    def _threshold_fits(self) -> Self:
+        if self.threshold > self.shares:
+            context = {
+                "kind": f"the threshold {self.threshold} is above the number of shares {self.shares}",
+                "expected": "threshold ≤ shares",
+                "example": "threshold: 3",
+            }
+            raise PydanticCustomError("socle", "{kind}", context)
+        return self
+
+
+class Image(Entry):
+    """A guest image: built by the kit, or fetched and checked."""
+
+    name: Slug
+    build: Slug | None = Field(None, description="Recipe of the kit that builds it", examples=["web"])
+    url: Url | None = None
+    sha256: Sha256 | None = None
+    min_ram_mib: Count = 0
+    min_disk_gib: Count = 0
+    properties: dict[str, Text] = Field(default_factory=dict, description="Glance properties")
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        if (self.build is None) == (self.url is None):
+            raise one_of("an image comes from one place", "build", "url")
+        if self.url and not self.sha256:
+            context = {"kind": "a fetched image has no hash", "expected": "`sha256`", "example": "sha256: …"}
+            raise PydanticCustomError("socle", "{kind}", context)
+        return self
+
+
+class Osd(Entry):
+    """One Ceph OSD: a whole device, or a sparse file (for a lab)."""
+
+    device: Text | None = Field(None, examples=["/dev/nvme0n1"])
+    file_gib: Positive | None = None
+    size_gib: Positive | None = Field(None, description="Size of the device, for the capacity check")
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if (self.device is None) == (self.file_gib is None):
+            raise one_of("an OSD is one thing", "device", "file_gib")
+        if self.device and self.size_gib is None:
+            context = {
+                "kind": "a device has no size",
+                "expected": "`size_gib`",
+                "example": "size_gib: 1788",
+            }
+            raise PydanticCustomError("socle", "{kind}", context)
+        return self
+
+    @property
+    def gib(self) -> int:
+        """Raw size in GiB."""
+        return self.file_gib or self.size_gib or 0
+
+
+class Storage(Entry):
+    """The block storage cluster."""
+
+    replicas: Positive = Field(3, le=5)
+    osds: tuple[Osd, ...] = Field(description="OSDs of each storage host that names none of its own")
+    overcommit: Ratio = Field(
+        1.0, description="Volumes promised ÷ usable space; above 1 counts on sparse volumes"
+    )
+
+
+class Nova(Entry):
+    """Hypervisors."""
+
+    virt_type: Literal["kvm", "qemu"] = "kvm"
+    cpu_allocation_ratio: Ratio = 4.0
+    ram_allocation_ratio: Ratio = 1.0
+    disk_allocation_ratio: Ratio = 1.0
+    reserved_host_memory_mib: Count = 4096
+
+
+class DestinationPort(Entry):
+    """A port of a named destination."""
+
+    port: Port
+    protocol: Literal["tcp", "udp"] = "tcp"
+
+
+class Destination(Entry):
+    """A place that tenants may name in `outbound`."""
+
+    prefixes: tuple[Prefix, ...] = Field(min_length=1)
+    ports: tuple[DestinationPort, ...] = Field(min_length=1)
+
+
+class Settings(Entry):
+    """A site: one cloud, run by one GIP."""
+
+    title: Text
+    organisation: Organisation
+    domain: Fqdn = Field(examples=["lab.socle.test"])
+    region: Slug
+    deploy_user: Slug = Field("socle", description="Account that deploys over SSH")
+    deployers: tuple[IPAddress, ...] = Field(
+        min_length=1, description="Addresses in the admin zone from which the site is deployed"
+    )
+    zones: dict[Zone, ZoneSettings]
+    endpoints: Endpoints
+    tenant_pool: Prefix = Field(description="Tenants' segments get their prefixes from here")
+    destinations: dict[Slug, Destination] = Field(default_factory=dict)
+    federations: tuple[Slug, ...] = ()
+    ntp: tuple[Text, ...] = Field(min_length=1)
+    dns: tuple[IPAddress, ...] = Field(
+        description="DNS servers of the nodes; none in a site without route outside"
+    )
+    timezone: Text = "Europe/Paris"
+    mirror: Mirror
+    release: Release
+    openbao: OpenBao
+    binaries: Binaries = Binaries()
+    images: tuple[Image, ...]
+    storage: Storage
+    nova: Nova = Nova()
+    workers: Positive = Field(2, le=64, description="Processes of each API service on each controller")
+    evaluate_capacity: Bool = Field(
+        True, description="Quotas must fit in the machines that hosts.yml describes"
+    )
