@@ -1,0 +1,241 @@
+"""Root file systems of the nodes: a Debian base, then one layer per kind of node, cached by what went in.
+
+A layer is a directory ``cache_dir()/layers/<digest>/root``, used as a lower directory of overlayfs. It
+appears under its name only when complete; a build that was killed leaves ``.build-*``, which the next one
+removes.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+from pathlib import Path
+from time import monotonic
+
+from socle.lab.plan import LabNode, LabPlan, kinds
+from socle.lab.process import PRIVATE_NAMESPACES, run, run_logged
+from socle.paths import cache_dir
+
+Progress = Callable[[str], None]
+
+RECIPE = 1
+"""Raise it when a script here changes what it leaves in a layer."""
+BUILDS_AT_ONCE = 2
+BASE_PACKAGES = (
+    "ca-certificates",
+    "curl",
+    "dbus",
+    "iproute2",
+    "iputils-ping",
+    "netbase",
+    "nftables",
+    "openssh-server",
+    "procps",
+    "python3",
+    "python3-apt",
+    "sudo",
+    "systemd",
+    "systemd-sysv",
+)
+# Manual pages and translations are never read in a lab and cost a quarter of the unpacking.
+DPKG_OPTIONS = (
+    "force-unsafe-io",
+    "path-exclude=/usr/share/man/*",
+    "path-exclude=/usr/share/info/*",
+    "path-exclude=/usr/share/locale/*",
+)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A finished layer: its directory holds ``root`` and the list of packages asked for."""
+
+    digest: str
+    lowers: tuple[Path, ...] = ()
+    """Roots below this one, the nearest first."""
+
+    @property
+    def root(self) -> Path:
+        """The root directory of this layer alone."""
+        return layers_dir() / self.digest / "root"
+
+    @property
+    def roots(self) -> tuple[Path, ...]:
+        """All roots in overlayfs order, the uppermost first."""
+        return (self.root, *self.lowers)
+
+
+def layers_dir() -> Path:
+    """Where layers are kept."""
+    path = cache_dir() / "layers"
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def ensure_layers(plan: LabPlan, nodes: Sequence[LabNode], progress: Progress) -> dict[str, Layer]:
+    """Build the layers of these nodes that are missing; return each node's layer by its name.
+
+    Raises:
+        SocleError: a package cannot be had, the disk is full, the mirror does not answer.
+    """
+    with _only_one_builder():
+        base = _ensure_base(plan, progress)
+        missing = {wanted: group for wanted, group in kinds(nodes).items() if not _is_built(plan, wanted)}
+        with ThreadPoolExecutor(BUILDS_AT_ONCE) as pool:
+            builds = [
+                pool.submit(_build_kind, kind_layer(plan, base, packages), packages, group, progress)
+                for packages, group in missing.items()
+            ]
+            for build in builds:
+                build.result()
+    return {node.name: layer_of(plan, node) for node in nodes}
+
+
+def layer_of(plan: LabPlan, node: LabNode) -> Layer:
+    """The layer of a node; it need not exist yet."""
+    return kind_layer(plan, base_layer(plan), node.packages)
+
+
+def layers_in_use(states: Path) -> set[Path]:
+    """Roots that a node's disk stands on, whatever the lab: ``states`` holds one folder per site."""
+    records = states.glob("*/lab/nodes/*/disk.json")
+    disks = [json.loads(record.read_text(encoding="utf-8")) for record in records]
+    return {Path(lower) for disk in disks for lower in disk["lowers"]}
+
+
+def prune(in_use: set[Path]) -> None:
+    """Delete the layers that no node stands on."""
+    with _only_one_builder():
+        kept = {root.parent for root in in_use}
+        for layer in layers_dir().iterdir():
+            if layer.is_dir() and layer not in kept:
+                doomed = layer.with_name(f".gone-{layer.name}")
+                layer.rename(doomed)
+                shutil.rmtree(doomed)
+
+
+def base_layer(plan: LabPlan) -> Layer:
+    """The base of every node; it need not exist yet."""
+    debian = plan.debian
+    source = [debian.mirror, debian.suite, debian.components]
+    return Layer(_digest("base", RECIPE, source, plan.user, BASE_PACKAGES, DPKG_OPTIONS))
+
+
+def kind_layer(plan: LabPlan, base: Layer, packages: Iterable[str]) -> Layer:
+    """The layer of one kind of node; it need not exist yet."""
+    return Layer(_digest("kind", base.digest, sorted(packages)), base.roots)
+
+
+def _ensure_base(plan: LabPlan, progress: Progress) -> Layer:
+    base = base_layer(plan)
+    if base.root.is_dir():
+        return base
+    debian = plan.debian
+    progress(f"Base root: Debian {debian.suite} from {debian.mirror}")
+    begun = monotonic()
+    with _workspace() as work, as_file(files("socle.lab").joinpath("finish-base.sh")) as finish:
+        command = [
+            *("mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory"),
+            f"--include={','.join(BASE_PACKAGES)}",
+            f"--aptopt={work / 'apt.conf'}",
+            *(f"--dpkgopt={option}" for option in DPKG_OPTIONS),
+            f"--components={','.join(debian.components)}",
+            f'--customize-hook=sh {finish} "$1" {plan.user}',
+            *(debian.suite, str(work / "root"), debian.mirror),
+        ]
+        (work / "root").rmdir()
+        run_logged([*PRIVATE_NAMESPACES, *command], _log("base"), doing="base root")
+        _publish(work / "root", base, BASE_PACKAGES)
+    progress(f"Base root is ready ({monotonic() - begun:.0f} s)")
+    return base
+
+
+def _is_built(plan: LabPlan, packages: tuple[str, ...]) -> bool:
+    return kind_layer(plan, base_layer(plan), packages).root.is_dir()
+
+
+def _build_kind(layer: Layer, packages: tuple[str, ...], nodes: list[LabNode], progress: Progress) -> None:
+    names = ", ".join(node.name for node in nodes)
+    progress(f"Packages of {names}: installing {len(packages)} and what they need")
+    begun = monotonic()
+    with _workspace() as work:
+        _install(work, layer.lowers, packages, _log(nodes[0].name), f"packages of {names}")
+        _publish(work / "upper", layer, packages)
+    progress(f"Packages of {names} are installed ({monotonic() - begun:.0f} s)")
+
+
+def _install(work: Path, lowers: tuple[Path, ...], packages: Iterable[str], log: Path, doing: str) -> None:
+    with as_file(files("socle.lab").joinpath("install-packages.sh")) as script:
+        lower = ":".join(str(path) for path in lowers)
+        command: list[str | Path] = ["sh", script, work, lower, _apt_cache(), *packages]
+        run_logged([*PRIVATE_NAMESPACES, *command], log, doing=doing)
+
+
+def _publish(root: Path, layer: Layer, packages: Iterable[str]) -> None:
+    """Give a finished root its name, in one rename."""
+    parcel = root.parent / "parcel"
+    parcel.mkdir()
+    root.rename(parcel / "root")
+    (parcel / "packages.json").write_text(json.dumps(sorted(packages)), encoding="utf-8")
+    run(["sync", "--file-system", parcel], doing="layer on disk")
+    parcel.rename(layers_dir() / layer.digest)
+
+
+@contextmanager
+def _workspace() -> Iterator[Path]:
+    """A directory beside the layers with what ``install-packages.sh`` wants; gone at the end."""
+    work = Path(tempfile.mkdtemp(prefix=".build-", dir=layers_dir()))
+    try:
+        for part in ("upper", "work", "root"):
+            (work / part).mkdir(mode=0o755)
+        (work / "apt.conf").write_text(acquire_settings(), encoding="utf-8")
+        yield work
+    finally:
+        shutil.rmtree(work)
+
+
+@contextmanager
+def _only_one_builder() -> Iterator[None]:
+    """Wait for another build of layers on this machine, then clear what killed builds left."""
+    with (layers_dir() / ".lock").open("w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for left in layers_dir().glob(".build-*"):
+            shutil.rmtree(left)
+        for left in layers_dir().glob(".gone-*"):
+            shutil.rmtree(left)
+        yield
+
+
+def acquire_settings() -> str:
+    """The machine's own ways to reach a mirror (proxy, checks, time-outs), as lines of apt.conf.
+
+    Names of indexes and languages stay out: those belong to the node's release of apt.
+    """
+    others = "IndexTargets|Changelogs|Languages|CompressionTypes|GzipIndexes|cdrom"
+    wanted = re.compile(rf'^Acquire::(?!{others})\S+ "[^"]+";$')
+    lines = run(["apt-config", "dump", "Acquire"], doing="apt settings").splitlines()
+    return "".join(f"{line}\n" for line in lines if wanted.match(line))
+
+
+def _apt_cache() -> Path:
+    path = cache_dir() / "apt"
+    for part in ("archives/partial", "lists/partial"):
+        (path / part).mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _log(name: str) -> Path:
+    return cache_dir() / "log" / f"layer-{name}.log"
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
