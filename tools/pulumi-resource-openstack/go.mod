@@ -6,6 +6,7 @@ toolchain go1.26.8
 
 require (
 	github.com/pulumi/pulumi-terraform-bridge/v3 v3.135.0
+	github.com/pulumi/pulumi/sdk/v3 v3.253.0
 	github.com/terraform-provider-openstack/terraform-provider-openstack/v3 v3.4.0
 )
 
@@ -92,7 +93,6 @@ require (
 	github.com/pulumi/appdash v0.0.0-20231130102222-75f619a67231 // indirect
 	github.com/pulumi/inflector v0.2.1 // indirect
 	github.com/pulumi/pulumi/pkg/v3 v3.253.0 // indirect
-	github.com/pulumi/pulumi/sdk/v3 v3.253.0 // indirect
 	github.com/pulumi/terraform-diff-reader v0.0.2 // indirect
 	github.com/rivo/uniseg v0.4.7 // indirect
 	github.com/rogpeppe/go-internal v1.14.1 // indirect

@@ -44,6 +44,9 @@ var fieldOverrides = map[string]map[string]*tfbridge.SchemaInfo{
 	"openstack_networking_subnet_v2": {
 		"allocation_pool": {Name: "allocationPools"},
 	},
+	"openstack_orchestration_stack_v1": {
+		"outputs": {Name: "StackOutputs"},
+	},
 }
 
 func main() {

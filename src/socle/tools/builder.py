@@ -63,8 +63,8 @@ def build(names: Iterable[str], on_progress: OnProgress = to_stderr) -> dict[str
 
 def cached(item: Recipe) -> Path | None:
     """The binary of a recipe if the cache has it whole, else None."""
-    file = _folder() / item.key() / item.name
-    record = file.with_name("build.json")
+    file = _place(item)
+    record = file.parents[1] / "build.json"
     if not (file.is_file() and record.is_file()):
         return None
     return file if file.stat().st_size == json.loads(record.read_text())["size"] else None
@@ -107,19 +107,24 @@ def _build(item: Recipe, on_progress: OnProgress) -> Path:
     _remove_leftovers()
     scratch = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=_folder()))
     try:
-        seconds = _compile(item, scratch / item.name, on_progress)
+        seconds = _compile(item, scratch / "bin" / item.name, on_progress)
         _keep(item, scratch, seconds)
     finally:
         if scratch.exists():
             shutil.rmtree(scratch)
     remember_duration(_folder(), item.name, seconds)
     on_progress(Progress(item.name, "is built", seconds))
-    return _folder() / item.key() / item.name
+    return _place(item)
+
+
+def _place(item: Recipe) -> Path:
+    """Where a binary belongs; ``bin`` because Pulumi's automation wants its command in such a folder."""
+    return _folder() / item.key() / "bin" / item.name
 
 
 def _keep(item: Recipe, scratch: Path, seconds: float) -> None:
     """Write what was built beside it, then rename the whole folder into the cache."""
-    file = scratch / item.name
+    file = scratch / "bin" / item.name
     file.chmod(0o755)
     record = {
         "name": item.name,

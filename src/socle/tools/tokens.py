@@ -11,6 +11,7 @@ Terraform names from Go's module cache, so download the plugin's modules first.
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import json
 import re
 import subprocess
@@ -18,8 +19,6 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import TypedDict
-
-import pulumi_openstack
 
 from socle.errors import SocleError
 from socle.paths import project_root
@@ -70,7 +69,7 @@ def generate(resources: Iterable[str], data_sources: Iterable[str]) -> TokenMap:
     Raises:
         SocleError: a name without a token, or a token without a name.
     """
-    current, legacy = _pair(resources, package_resources(), IRREGULAR_RESOURCES)
+    current, legacy = _pair(resources, frozenset(package_classes()), IRREGULAR_RESOURCES)
     functions, legacy_functions = _pair(data_sources, package_functions(), IRREGULAR_FUNCTIONS)
     return {
         "version": importlib.metadata.version("pulumi-openstack"),
@@ -82,22 +81,32 @@ def generate(resources: Iterable[str], data_sources: Iterable[str]) -> TokenMap:
 
 
 @cache
-def package_resources() -> frozenset[str]:
-    """Tokens of all resources that the package registers, ``openstack:identity/project:Project``."""
-    source = _package_folder().joinpath("__init__.py").read_text()
-    registered = re.search(r'resource_modules="""(.*?)"""', source, re.DOTALL)
+def package_classes() -> dict[str, tuple[str, str]]:
+    """Module and class of every resource that the package registers, by token."""
+    file = _package_folder() / "__init__.py"
+    registered = re.search(r'resource_modules="""(.*?)"""', file.read_text(), re.DOTALL)
     if registered is None:
-        raise SocleError("pulumi_openstack registers no resource", where=str(_package_folder()))
-    return frozenset(token for module in json.loads(registered[1]) for token in module["classes"])
+        raise SocleError("pulumi_openstack registers no resource", where=str(file))
+    return {
+        token: (module["fqn"], class_name)
+        for module in json.loads(registered[1])
+        for token, class_name in module["classes"].items()
+    }
 
 
 @cache
 def package_functions() -> frozenset[str]:
     """Tokens of all data sources that the package calls, ``openstack:identity/getProject:getProject``."""
-    sources = (file.read_text() for file in sorted(_package_folder().rglob("*.py")))
+    sources = package_sources().values()
     return frozenset(
         token for source in sources for token in re.findall(r"runtime\.invoke\('(openstack:[^']+)'", source)
     )
+
+
+@cache
+def package_sources() -> dict[Path, str]:
+    """The text of every module of the package."""
+    return {file: file.read_text() for file in sorted(_package_folder().rglob("*.py"))}
 
 
 def provider_names() -> tuple[list[str], list[str]]:
@@ -128,7 +137,10 @@ def _keys(source: str, field: str) -> list[str]:
 
 
 def _package_folder() -> Path:
-    return Path(pulumi_openstack.__file__).parent
+    spec = importlib.util.find_spec("pulumi_openstack")
+    if spec is None or spec.origin is None:
+        raise SocleError("pulumi-openstack is not installed", write="make venv")
+    return Path(spec.origin).parent
 
 
 def _pair(
