@@ -1,8 +1,8 @@
 """Prefixes of the tenants' segments, cut from the site's pool so that none ever moves.
 
-``registry.yml`` says what was given. What a new file asks for is cut from the rest: smallest free block that fits,
-lowest address first, tenants in the order of their SIREN. So two machines with the same files agree, and once the
-registry is written (before the first deployment of the tenant) nothing that comes later changes it.
+``registry.yml`` says what was given. What a new file asks for is cut from the rest: smallest free block that
+fits, lowest address first, tenants in the order of their SIREN. So two machines with the same files agree,
+and once the registry is written (before the first deployment of the tenant) nothing that comes later changes it.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class Pool:
 
 
 def wanted(tenants: Mapping[str, Tenant]) -> Iterator[tuple[SegmentKey, int, str]]:
-    """Every segment of every environment: its key, prefix length and encryption, in the order of allotment."""
+    """Every segment of every environment: key, prefix length and encryption, in the order of allotment."""
     for siren, tenant in sorted(tenants.items()):
         for environment in sorted(tenant.lifecycle.environments):
             for segment in sorted(tenant.network.segments, key=lambda s: s.name):

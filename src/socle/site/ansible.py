@@ -1,4 +1,4 @@
-"""What Ansible gets of a site: the variables that ``plugins/inventory/socle_site.py`` hands to every playbook."""
+"""What Ansible gets of a site: the variables that ``plugins/inventory/socle_site.py`` hands to playbooks."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 from socle.catalogue import Catalogue
 from socle.catalogue.model import Front, Listener
+from socle.paths import state_dir
 from socle.site.hosts import Host
 from socle.site.model import Site
 
@@ -30,7 +31,14 @@ def shared_variables(site: Site, catalogue: Catalogue) -> dict[str, Any]:
         "ansible_become": True,
         "ansible_become_method": "sudo",
         "ansible_python_interpreter": "/usr/bin/python3",
+        **_connection(site),
     }
+
+
+def _connection(site: Site) -> dict[str, str]:
+    """The SSH configuration of the site's state folder, where ``socle lab up`` writes one."""
+    config = state_dir(site.name) / "ssh_config"
+    return {"ansible_ssh_common_args": f"-F {config}"} if config.is_file() else {}
 
 
 def host_variables(host: Host, catalogue: Catalogue) -> dict[str, Any]:
@@ -50,7 +58,7 @@ def node(host: Host, catalogue: Catalogue) -> dict[str, Any]:
 
 
 def urls(site: Site, catalogue: Catalogue) -> dict[str, dict[str, str]]:
-    """Base URLs of everything that speaks HTTP, without the path: ``urls.nova.internal``, ``urls.horizon.public``.
+    """Base URLs of all that speaks HTTP, without the path: ``urls.nova.internal``, ``urls.horizon.public``.
 
     The listener ``api`` (or the only one) goes by the component's name, others by ``<component>_<listener>``.
     """

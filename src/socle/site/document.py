@@ -1,8 +1,8 @@
 """Read one YAML file into plain values that remember their line, whatever bytes the file holds.
 
-The C parser of libyaml gives events; a loop of ours builds dicts and lists from them, so that a hostile file meets a
-limit of depth and size and never a recursion. Scalars follow the core schema of YAML 1.2 (``no`` is text, not false).
-Anchors, aliases and tags are refused: a site file says each thing where it stands.
+The C parser of libyaml gives events; a loop of ours builds dicts and lists from them, so that a hostile file
+meets a limit of depth and size and never a recursion. Scalars follow the core schema of YAML 1.2 (``no`` is
+text, not false). Anchors, aliases and tags are refused: a site file says each thing where it stands.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any, cast
 
-import yaml
-from yaml.cyaml import CParser
+import yaml  # type: ignore[import-untyped]
+from yaml.cyaml import CParser  # type: ignore[import-untyped]
 
 from socle.errors import ExitCode, SocleError
 
@@ -29,7 +29,7 @@ _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})\Z")
 _FLOAT = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})(\.[0-9]{0,18})?([eE][-+]?[0-9]{1,2})?\Z")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9:.]+(Z|[-+][0-9:]+)?\Z")
-_WORDS: dict[str, None | bool] = {
+_WORDS: dict[str, bool | None] = {
     "": None,
     "~": None,
     **dict.fromkeys(("null", "Null", "NULL"), None),
@@ -178,15 +178,17 @@ def _decoded(path: Path, data: bytes) -> str:
 
 
 def scalar(text: str) -> Any:
-    """The value of a plain (unquoted) scalar; a number that starts with 0 or has over 18 digits stays text."""
+    """The value of a plain (unquoted) scalar; a number that starts with 0 or is over 18 digits stays text."""
     if text in _WORDS:
         return _WORDS[text]
     if text[0] not in _NUMBER_STARTS:
         return text
     if _INTEGER.match(text):
         return int(text)
-    if _FLOAT.match(text):
-        return float(text)
+    return float(text) if _FLOAT.match(text) else _moment_or_text(text)
+
+
+def _moment_or_text(text: str) -> Any:
     try:
         if _DATE.match(text):
             return date.fromisoformat(text)

@@ -1,4 +1,4 @@
-"""Field types that the models of the site files share: strict, so that a wrong type is an error and not a guess."""
+"""Field types that the models of the site files share: strict, so that a wrong type is an error, no guess."""
 
 from __future__ import annotations
 

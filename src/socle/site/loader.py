@@ -92,16 +92,17 @@ def _parts(reading: _Reading) -> Parts:
         registry=reading.optional("registry.yml", Registry),
         waivers=_folder(reading, "derogations", Waiver),
         tenants=_folder(reading, "tenants", Tenant),
+        tenant_files=frozenset(path.stem for path in _yaml_files(reading.folder / "tenants")),
     )
 
 
 def _folder[T: BaseModel](reading: _Reading, name: str, model: type[T]) -> dict[str, Part[T]]:
-    """Every YAML file of a sub-folder by the stem of its name; the wrong ones only leave their faults."""
+    """Every YAML file of a sub-folder by its name; the wrong ones only leave their faults."""
     found: dict[str, Part[T]] = {}
     for path in _yaml_files(reading.folder / name):
         part = reading.typed(read(path), model)
         if part:
-            found[path.stem] = part
+            found[path.name] = part
     return found
 
 
@@ -125,7 +126,7 @@ def _site(folder: Path, parts: Parts) -> Site:
         segments=complete.segments.value,
         suppliers=complete.suppliers.value.suppliers,
         equipment=complete.equipment.value.equipment,
-        waivers={name: part.value for name, part in parts.waivers.items()},
+        waivers={name.split(".")[0]: part.value for name, part in parts.waivers.items()},
         tenants=tenants,
         registry=registry,
         subnets=allot(settings.tenant_pool, tenants, registry),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import types
 from collections.abc import Iterator
 from difflib import get_close_matches
-from functools import cache
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -14,6 +13,7 @@ from pydantic_core import ErrorDetails
 
 from socle.site.document import Document, Fault, Loc, Mapping, Sequence
 
+LONGEST_VALUE = 40
 _KINDS = {
     "int_type": "a whole number",
     "int_from_float": "a whole number",
@@ -54,7 +54,7 @@ def shown(value: Any) -> str:
         return str(value).lower()
     text = f'"{value}"' if isinstance(value, str) else str(value)
     text = " ".join(text.split())
-    return text if len(text) <= 40 else f"{text[:38]}…"
+    return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 2]}…"
 
 
 def suggestion(word: str, known: list[str]) -> str | None:
@@ -95,7 +95,8 @@ def _fault(document: Document, model: type[BaseModel], details: ErrorDetails) ->
 
 def _real(root: Any, loc: Loc) -> Loc:
     """The location in the file: without the tags of unions and the marks that pydantic puts in."""
-    node, real = root, []
+    node = root
+    real: list[str | int] = []
     for index, step in enumerate(loc):
         if isinstance(node, Mapping) and isinstance(step, str):
             if step in node:
@@ -149,7 +150,6 @@ def _write(model: type[BaseModel], raw: Loc, loc: Loc) -> str | None:
     return f"write for example `{loc[-1]}: {example}`" if example else None
 
 
-@cache
 def _example_of(annotation: Any) -> str | None:
     for part in get_args(annotation)[1:] if get_origin(annotation) is Annotated else ():
         found = getattr(part, "examples", None) or (getattr(part, "json_schema", None) or {}).get("examples")

@@ -1,4 +1,4 @@
-"""The files of a site once typed, each with its document so that a check can say at which line it found something."""
+"""The files of a site once typed, each with its document so that a check can say at which line it looks."""
 
 from __future__ import annotations
 
@@ -62,6 +62,8 @@ class Parts:
     registry: Part[Registry] | None
     waivers: dict[str, Part[Waiver]]
     tenants: dict[str, Part[Tenant]]
+    tenant_files: frozenset[str]
+    """SIREN of every tenant that has a file, readable or not."""
 
     def complete(self) -> CompleteParts:
         """All parts, known to be there.

@@ -1,7 +1,7 @@
 """``registry.yml``: what the kit remembers of each tenant, written by the kit and kept in git.
 
-Two facts must survive the tenant's own file: where the tenant is in its life, so that removing a file deletes nothing,
-and which prefixes it was given, so that another tenant's arrival never moves them.
+Two facts must survive the tenant's own file: where the tenant is in its life, so that removing a file deletes
+nothing, and which prefixes it was given, so that another tenant's arrival never moves them.
 """
 
 from __future__ import annotations

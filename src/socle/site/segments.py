@@ -1,6 +1,6 @@
 """``segments.yml``: the encrypted network segments between machines and sites, and the tenants' links.
 
-Vendor neutral; secrets appear only as OpenBao references. The invariants I1–I12 are in ``invariants.py``.
+Vendor neutral; secrets appear only as OpenBao references. Their invariants are in ``checks/invariants.py``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``site.yml``: who runs the site, its zones and shared addresses, and the choices that hold for every node."""
+"""``site.yml``: who runs the site, its zones and shared addresses, and the choices for every node."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pydantic_core import PydanticCustomError
 
 from socle.catalogue.model import Zone
 from socle.site.fields import (
-    Bool,
     Count,
     Email,
     Entry,
@@ -64,9 +63,7 @@ class ZoneSettings(Entry):
     prefix: Prefix
     gateway: IPAddress | None = Field(None, description="Router of the zone, when it has one")
     mtu: Mtu = 1500
-    vlan: Vlan | None = Field(
-        None, description="VLAN of the zone on the switches (for the provider zone: of Neutron)"
-    )
+    vlan: Vlan | None = Field(None, description="VLAN of the zone on the switches")
     pool: Pool | None = Field(None, description="Floating addresses; only for the provider zone")
 
 
@@ -123,7 +120,7 @@ class OpenBao(Entry):
     threshold: Positive = 3
     custody: Literal["custodians", "local"] = Field(
         "custodians",
-        description="Who holds the unseal shares: the custodians of people.yml (each share encrypted to one PGP key), "
+        description="Who holds the unseal shares: the custodians of people.yml (each encrypted to a PGP key), "
         "or the site's state folder (for a lab only)",
     )
 
@@ -192,7 +189,7 @@ class Storage(Entry):
     replicas: Positive = Field(3, le=5)
     osds: tuple[Osd, ...] = Field(description="OSDs of each storage host that names none of its own")
     overcommit: Ratio = Field(
-        1.0, description="Volumes promised ÷ usable space; above 1 counts on sparse volumes"
+        1.0, description="Volumes promised over usable space; above 1 counts on thin ones"
     )
 
 
@@ -229,7 +226,7 @@ class Settings(Entry):
     region: Slug
     deploy_user: Slug = Field("socle", description="Account that deploys over SSH")
     deployers: tuple[IPAddress, ...] = Field(
-        min_length=1, description="Addresses in the admin zone from which the site is deployed"
+        min_length=1, description="Addresses from which the site is deployed: the firewall lets them in"
     )
     zones: dict[Zone, ZoneSettings]
     endpoints: Endpoints
@@ -237,9 +234,7 @@ class Settings(Entry):
     destinations: dict[Slug, Destination] = Field(default_factory=dict)
     federations: tuple[Slug, ...] = ()
     ntp: tuple[Text, ...] = Field(min_length=1)
-    dns: tuple[IPAddress, ...] = Field(
-        description="DNS servers of the nodes; none in a site without route outside"
-    )
+    dns: tuple[IPAddress, ...] = Field(description="DNS servers of the nodes; may be empty")
     timezone: Text = "Europe/Paris"
     mirror: Mirror
     release: Release
@@ -249,6 +244,3 @@ class Settings(Entry):
     storage: Storage
     nova: Nova = Nova()
     workers: Positive = Field(2, le=64, description="Processes of each API service on each controller")
-    evaluate_capacity: Bool = Field(
-        True, description="Quotas must fit in the machines that hosts.yml describes"
-    )

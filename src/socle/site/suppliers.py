@@ -10,6 +10,10 @@ from socle.site.fields import Bool, Count, Day, Entry, HostName, Percent, Positi
 
 Country = Annotated[str, Field(pattern="^[A-Z]{2}$", examples=["FR"])]
 
+EquipmentKind = Literal[
+    "server", "switch", "router", "firewall", "optical", "hsm", "qkd", "power", "software", "other"
+]
+
 
 class Supplier(Entry):
     """A supplier or subcontractor."""
