@@ -15,7 +15,14 @@ PRIVATE_NAMESPACES = (*DIE_WITH_PARENT, *UNSHARE)
 """Mounts and processes of such a command vanish with it, however it or its parent ends."""
 
 
-def run(argv: Command, *, doing: str, text: str | None = None, env: Mapping[str, str] | None = None) -> str:
+def run(
+    argv: Command,
+    *,
+    doing: str,
+    text: str | None = None,
+    env: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+) -> str:
     """Run a short command and return its standard output.
 
     Args:
@@ -23,13 +30,15 @@ def run(argv: Command, *, doing: str, text: str | None = None, env: Mapping[str,
         doing: what it is for, used in the error.
         text: standard input.
         env: the whole environment, when not the caller's.
+        folder: where it runs, when not in the caller's folder.
 
     Raises:
         SocleError: it failed, with the last line that it wrote to standard error.
     """
+    words = [str(word) for word in argv]
     try:
         done = subprocess.run(
-            [str(word) for word in argv], input=text, env=env, capture_output=True, text=True, check=False
+            words, input=text, env=env, cwd=folder, capture_output=True, text=True, check=False
         )
     except FileNotFoundError as error:
         raise SocleError(f"{argv[0]} is not installed", where=doing) from error
