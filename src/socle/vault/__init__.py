@@ -1,1 +1,57 @@
-"""vault"""
+"""OpenBao from the deploying machine: initialise, unseal, configure, secrets, logins.
+
+A deployment calls, once the playbook ``vault.yml`` has run: ``place_of``, then ``prepare``, and gives
+``ansible_environment`` to every further playbook.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from socle.vault.configuration import configure
+from socle.vault.generated import ensure_secrets
+from socle.vault.login import ansible_environment, secret, stack_key, stacks_client, stacks_environment
+from socle.vault.place import Place, place_of
+from socle.vault.seal import NodeStatus, initialise, status, unseal
+
+__all__ = [
+    "NodeStatus",
+    "Place",
+    "ansible_environment",
+    "configure",
+    "ensure_secrets",
+    "initialise",
+    "place_of",
+    "prepare",
+    "secret",
+    "stack_key",
+    "stacks_client",
+    "stacks_environment",
+    "status",
+    "unseal",
+]
+
+
+def prepare(place: Place, tell: Callable[[str], None] = lambda _line: None) -> bool:
+    """Bring OpenBao from whatever state it is in to ready; true when something was done. Safe to kill and repeat.
+
+    Args:
+        tell: gets one line for each thing that was done.
+
+    Raises:
+        SocleError: it does not answer, or is sealed and its shares are not here (exit code 6).
+    """
+    done = []
+    if initialise(place):
+        done.append(f"OpenBao is initialised: {place.shares} shares, {place.threshold} open it")
+    opened = unseal(place)
+    if opened:
+        done.append(f"OpenBao is unsealed on {', '.join(opened)}")
+    if configure(place):
+        done.append("OpenBao is configured and its root token revoked")
+    made = ensure_secrets(place)
+    if made:
+        done.append(f"{len(made)} secrets are generated")
+    for line in done:
+        tell(line)
+    return bool(done)

@@ -1,0 +1,109 @@
+"""What OpenBao is to be: mounts, authorities, policies, AppRoles. Applied with a root token that dies at once."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from typing import Any
+
+from socle.vault import durable, pki
+from socle.vault.api import client, plainly
+from socle.vault.place import Place
+from socle.vault.policies import KV, PKI_ROOT, PKI_SERVICES, TRANSIT, approles, pki_role, policies, text
+from socle.vault.seal import active_node, cluster_id, forget_root_token, root_token
+
+MARKER = "configured.json"
+DEPLOYER = "deployer.json"
+MOUNTS: dict[str, dict[str, Any]] = {
+    KV: {"backend_type": "kv", "options": {"version": "2"}},
+    TRANSIT: {"backend_type": "transit"},
+    PKI_ROOT: {"backend_type": "pki", "config": {"max_lease_ttl": pki.ROOT_TTL}},
+    PKI_SERVICES: {"backend_type": "pki", "config": {"max_lease_ttl": pki.SERVICES_TTL}},
+}
+
+
+def configure(place: Place) -> bool:
+    """Bring OpenBao to what the site wants; false when it is already there, which is known without a login.
+
+    The marker holds a hash of everything wanted and the identity of the cluster that has it.
+
+    Raises:
+        SocleError: sealed, unreachable, or the shares for a new root token are not on this machine.
+    """
+    wanted = {"cluster": cluster_id(place), "content": digest(place)}
+    marker = place.folder / MARKER
+    complete = place.ca_file.exists() and (place.folder / DEPLOYER).exists()
+    if complete and durable.read_json(marker) == wanted:
+        return False
+    speaker = client(place, active_node(place), root_token(place))
+    try:
+        with plainly(place):
+            apply(speaker, place)
+    finally:
+        with plainly(place):
+            speaker.revoke_self_token()
+    forget_root_token(place)
+    durable.write_json(marker, wanted)
+    return True
+
+
+def digest(place: Place) -> str:
+    """A hash of everything that ``apply`` would write, and of how it writes the authorities."""
+    wanted = [
+        MOUNTS,
+        policies(place),
+        approles(place),
+        {host.role: pki_role(host) for host in place.hosts},
+        inspect.getsource(pki),
+    ]
+    return hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
+
+
+def apply(speaker: Any, place: Place) -> None:
+    """Write everything that is wanted, remove policies and AppRoles of hosts that are gone. Idempotent."""
+    _mounts(speaker)
+    pki.configure(speaker, place)
+    _policies(speaker, place)
+    _approles(speaker, place)
+    _deployer_login(speaker, place)
+
+
+def _mounts(speaker: Any) -> None:
+    there = speaker.sys.list_mounted_secrets_engines()["data"]
+    for path, wanted in MOUNTS.items():
+        if f"{path}/" not in there:
+            speaker.sys.enable_secrets_engine(path=path, **wanted)
+    if "approle/" not in speaker.sys.list_auth_methods()["data"]:
+        speaker.sys.enable_auth_method("approle")
+
+
+def _policies(speaker: Any, place: Place) -> None:
+    wanted = policies(place)
+    for name, rules in wanted.items():
+        speaker.sys.create_or_update_acl_policy(name, text(rules), pretty_print=False)
+    for name in speaker.sys.list_acl_policies()["data"]["keys"]:
+        if name.startswith("host-") and name not in wanted:
+            speaker.sys.delete_acl_policy(name)
+
+
+def _approles(speaker: Any, place: Place) -> None:
+    wanted = approles(place)
+    for name, role in wanted.items():
+        speaker.write_data(f"auth/approle/role/{name}", data=role)
+    for mount in ("auth/approle/role", f"{PKI_SERVICES}/roles"):
+        listed = speaker.list(mount)
+        for name in listed["data"]["keys"] if listed else []:
+            if name.startswith("host-") and name not in wanted:
+                speaker.delete(f"{mount}/{name}")
+
+
+def _deployer_login(speaker: Any, place: Place) -> None:
+    """A new login for the deploying machine; the former ones die."""
+    role = "auth/approle/role/deployer"
+    role_id = speaker.read(f"{role}/role-id")["data"]["role_id"]
+    former = speaker.list(f"{role}/secret-id")
+    secret = speaker.write_data(f"{role}/secret-id", data={})["data"]
+    durable.write_json(place.folder / DEPLOYER, {"role_id": role_id, "secret_id": secret["secret_id"]})
+    for accessor in former["data"]["keys"] if former else []:
+        speaker.write_data(f"{role}/secret-id-accessor/destroy", data={"secret_id_accessor": accessor})

@@ -1,0 +1,96 @@
+"""How the deploying machine logs in: as itself for minutes, and through a wrapped SecretID for a longer task."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from socle.errors import ExitCode, SocleError
+from socle.vault import durable
+from socle.vault.api import client, plainly
+from socle.vault.configuration import DEPLOYER
+from socle.vault.place import Place
+from socle.vault.policies import KV, TRANSIT
+from socle.vault.seal import active_node
+from socle.vault.trust import trust_file
+
+WRAP_TTL = "60s"
+
+
+def deployer(place: Place) -> Any:
+    """A client that is logged in as the deploying machine.
+
+    Raises:
+        SocleError: OpenBao is sealed, does not answer, or was never configured from here.
+    """
+    login = durable.read_json(place.folder / DEPLOYER)
+    if not login:
+        raise SocleError(
+            "this machine has no login to OpenBao",
+            where=str(place.folder / DEPLOYER),
+            write="run `socle deploy`",
+            exit_code=ExitCode.PREREQUISITE,
+        )
+    speaker = client(place, active_node(place))
+    with plainly(place):
+        speaker.auth.approle.login(login["role_id"], login["secret_id"])
+    return speaker
+
+
+def token_of(place: Place, role: str) -> str:
+    """A token of another AppRole. Its SecretID travels wrapped and is used up by the login.
+
+    A wrapping that somebody else opened first is an error, so a stolen SecretID is noticed.
+    """
+    speaker = deployer(place)
+    with plainly(place):
+        path = f"auth/approle/role/{role}"
+        role_id = speaker.read(f"{path}/role-id")["data"]["role_id"]
+        wrapped = speaker.write_data(f"{path}/secret-id", data={}, wrap_ttl=WRAP_TTL)["wrap_info"]["token"]
+        guest = client(place, active_node(place))
+        secret_id = guest.sys.unwrap(wrapped)["data"]["secret_id"]
+        return str(guest.auth.approle.login(role_id, secret_id)["auth"]["client_token"])
+
+
+def ansible_environment(place: Place) -> dict[str, str]:
+    """Environment of ``ansible-playbook``: a token of two hours that reads the components' secrets."""
+    return {
+        "BAO_ADDR": active_node(place).url,
+        "BAO_TOKEN": token_of(place, "ansible"),
+        "BAO_CACERT": str(trust_file(place)),
+        "SOCLE_CA_FILE": str(place.ca_file),
+    }
+
+
+def stacks_environment(place: Place) -> dict[str, str]:
+    """Environment of Pulumi (``hashivault://``): a token of two hours for the stacks' keys."""
+    address, token = active_node(place).url, token_of(place, "stacks")
+    trust = str(trust_file(place))
+    names = {"VAULT_ADDR": address, "VAULT_TOKEN": token, "VAULT_CACERT": trust}
+    return {**names, "VAULT_SERVER_URL": address, "VAULT_SERVER_TOKEN": token}
+
+
+def stacks_client(place: Place) -> Any:
+    """A client that may do what stacks may: their keys, the tenants' secrets, Keystone's administrator."""
+    return client(place, active_node(place), token_of(place, "stacks"))
+
+
+def stack_key(place: Place, stack: str, speaker: Any = None) -> str:
+    """Make sure that a stack has its transit key; the value of Pulumi's ``secrets_provider``."""
+    name = f"stack-{stack}"
+    with plainly(place):
+        speaker = speaker or stacks_client(place)
+        if speaker.read(f"{TRANSIT}/keys/{name}") is None:
+            speaker.write_data(f"{TRANSIT}/keys/{name}", data={"type": "aes256-gcm96", "exportable": False})
+    return f"hashivault://{name}"
+
+
+def secret(place: Place, path: str, speaker: Any = None) -> str:
+    """One secret, ``keystone/admin`` for instance, for a process of ours that must log in with it."""
+    component, _slash, name = path.partition("/")
+    with plainly(place):
+        speaker = speaker or stacks_client(place)
+        answer = speaker.read(f"{KV}/data/services/{component}")
+    values = answer["data"]["data"] if answer else {}
+    if name not in values:
+        raise SocleError("is not in OpenBao", where=f"{KV}/services/{path}", write="run `socle deploy`")
+    return str(values[name])

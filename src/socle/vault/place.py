@@ -1,0 +1,117 @@
+"""Where a site's OpenBao is and what it must know of the site: nothing here calls it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from socle.catalogue import Catalogue
+from socle.paths import state_dir
+from socle.site import Site
+from socle.vault.host_certificates import HostCertificate, certificates_of
+
+
+@dataclass(frozen=True)
+class VaultNode:
+    """A node of OpenBao."""
+
+    name: str
+    address: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        """The API of this node, by its address in the admin zone."""
+        host = f"[{self.address}]" if ":" in self.address else self.address
+        return f"https://{host}:{self.port}"
+
+
+@dataclass(frozen=True)
+class CertifiedHost:
+    """A host that asks OpenBao for certificates, and which."""
+
+    name: str
+    address: str
+    certificates: tuple[HostCertificate, ...]
+
+    @property
+    def role(self) -> str:
+        """Name of its AppRole, its policy and its role in the PKI."""
+        return f"host-{self.name}"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All DNS names that it may be certified for."""
+        return tuple(sorted({name for c in self.certificates for name in c.names}))
+
+    @property
+    def has_addresses(self) -> bool:
+        """Whether one of its certificates names IP addresses."""
+        return any(c.addresses for c in self.certificates)
+
+
+@dataclass(frozen=True)
+class Place:
+    """One site's OpenBao as the deploying machine sees it."""
+
+    site: str
+    title: str
+    nodes: tuple[VaultNode, ...]
+    deploy_user: str
+    deployers: tuple[str, ...]
+    shares: int
+    threshold: int
+    seal: Literal["shamir", "pkcs11"]
+    custody: Literal["custodians", "local"]
+    hosts: tuple[CertifiedHost, ...]
+    secrets: dict[str, dict[str, str]]
+    """Component to its secrets' kinds, by name."""
+
+    @property
+    def state(self) -> Path:
+        """The site's state folder."""
+        return state_dir(self.site)
+
+    @property
+    def folder(self) -> Path:
+        """Unseal shares, logins and markers, mode 0700."""
+        path = self.state / "vault"
+        path.mkdir(mode=0o700, exist_ok=True)
+        return path
+
+    @property
+    def ca_file(self) -> Path:
+        """The site's root certificate, there once the PKI is."""
+        return self.state / "ca.pem"
+
+
+def place_of(site: Site, catalogue: Catalogue) -> Place:
+    """What OpenBao and the code around it must know of a site."""
+    settings = site.settings
+    port = catalogue["openbao"].listeners["api"].port
+    certified = []
+    for host in site.hosts.values():
+        wanted = certificates_of(
+            {name: c.model_dump() for name, c in catalogue.of_groups(host.groups).items()},
+            name=host.name,
+            domain=settings.domain,
+            address=host.address,
+            endpoints=settings.endpoints.model_dump(mode="json"),
+            vault_name=settings.openbao.name,
+        )
+        if wanted:
+            certified.append(CertifiedHost(host.name, host.address, wanted))
+    return Place(
+        site=site.name,
+        title=settings.title,
+        nodes=tuple(VaultNode(h.name, h.address, port) for h in site.hosts.values() if "vault" in h.groups),
+        deploy_user=settings.deploy_user,
+        deployers=tuple(str(address) for address in settings.deployers),
+        shares=settings.openbao.shares,
+        threshold=settings.openbao.threshold,
+        seal=settings.openbao.seal,
+        custody=settings.openbao.custody,
+        hosts=tuple(certified),
+        secrets={name: dict(c.secrets) for name, c in catalogue.components.items() if c.secrets},
+    )

@@ -1,0 +1,128 @@
+"""Who may do what in OpenBao: policies that name exact paths, and the AppRoles that carry them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from socle.vault.place import CertifiedHost, Place
+
+KV, TRANSIT = "kv", "transit"
+PKI_ROOT, PKI_SERVICES = "pki_root", "pki_services"
+WRAPPED = {"min_wrapping_ttl": "1s", "max_wrapping_ttl": "5m"}
+CERTIFICATE_TTL = "720h"  # 30 days
+PLATFORM_SECRETS = ("keystone",)
+"""Components whose secrets the stacks log in with."""
+
+type Rules = dict[str, dict[str, Any]]
+
+
+def policies(place: Place) -> dict[str, Rules]:
+    """All policies by name."""
+    return {
+        "deployer": deployer(place),
+        "ansible": ansible(place),
+        "stacks": stacks(),
+        **{host.role: of_host(host) for host in place.hosts},
+    }
+
+
+def deployer(place: Place) -> Rules:
+    """Creates missing secrets without reading any, and hands out logins that live for minutes."""
+    rules: Rules = {}
+    for component in place.secrets:
+        rules[f"{KV}/subkeys/services/{component}"] = {"capabilities": ["read"]}
+        rules[f"{KV}/data/services/{component}"] = {"capabilities": ["create", "patch"]}
+    for role in ("ansible", "stacks"):
+        rules[f"auth/approle/role/{role}/secret-id"] = {"capabilities": ["create", "update"], **WRAPPED}
+        rules[f"auth/approle/role/{role}/role-id"] = {"capabilities": ["read"]}
+    return rules
+
+
+def ansible(place: Place) -> Rules:
+    """Reads the secrets of the components and gives hosts their login, always wrapped."""
+    rules: Rules = {
+        f"{KV}/data/services/{component}": {"capabilities": ["read"]} for component in place.secrets
+    }
+    for host in place.hosts:
+        rules[f"auth/approle/role/{host.role}/role-id"] = {"capabilities": ["read"]}
+        rules[f"auth/approle/role/{host.role}/secret-id"] = {"capabilities": ["create", "update"], **WRAPPED}
+    return rules
+
+
+def stacks() -> Rules:
+    """Encrypts the states of stacks, keeps the tenants' secrets, logs in to the cloud."""
+    rules: Rules = {f"{KV}/data/services/{name}": {"capabilities": ["read"]} for name in PLATFORM_SECRETS}
+    rules[f"{TRANSIT}/keys/stack-*"] = {"capabilities": ["create", "read", "update"]}
+    rules[f"{TRANSIT}/encrypt/stack-*"] = {"capabilities": ["update"]}
+    rules[f"{TRANSIT}/decrypt/stack-*"] = {"capabilities": ["update"]}
+    rules[f"{KV}/data/tenants/*"] = {"capabilities": ["create", "read", "update", "patch"]}
+    rules[f"{KV}/metadata/tenants/*"] = {"capabilities": ["read", "list", "delete"]}
+    return rules
+
+
+def of_host(host: CertifiedHost) -> Rules:
+    """A host gets certificates of its own names, and nothing else."""
+    return {f"{PKI_SERVICES}/sign/{host.role}": {"capabilities": ["update"]}}
+
+
+def text(rules: Rules) -> str:
+    """A policy in the JSON form of OpenBao's policy language."""
+    return json.dumps({"path": rules}, indent=2, sort_keys=True)
+
+
+def approles(place: Place) -> dict[str, dict[str, Any]]:
+    """All AppRoles by name. Their tokens are good only from where they belong."""
+    deploying = [_single(address) for address in place.deployers]
+    short = {"secret_id_ttl": "5m", "secret_id_num_uses": 1}
+    lasting: dict[str, Any] = {"secret_id_ttl": "0s", "secret_id_num_uses": 0}
+    roles = {
+        "deployer": _approle("deployer", deploying, "15m", "15m", lasting),
+        "ansible": _approle("ansible", deploying, "2h", "2h", short),
+        "stacks": _approle("stacks", deploying, "2h", "2h", short),
+    }
+    for host in place.hosts:
+        roles[host.role] = _approle(host.role, [_single(host.address)], "5m", "5m", lasting)
+    return roles
+
+
+def _approle(
+    policy: str, cidrs: list[str], ttl: str, max_ttl: str, secret_id: dict[str, Any]
+) -> dict[str, Any]:
+    return {
+        "token_policies": [policy],
+        "token_no_default_policy": False,
+        "token_ttl": ttl,
+        "token_max_ttl": max_ttl,
+        "token_bound_cidrs": cidrs,
+        "secret_id_bound_cidrs": cidrs,
+        **secret_id,
+    }
+
+
+def _single(address: str) -> str:
+    return f"{address}/{128 if ':' in address else 32}"
+
+
+def pki_role(host: CertifiedHost) -> dict[str, Any]:
+    """What the PKI signs for a host: an EC key, its own names, at most 30 days."""
+    return {
+        "allowed_domains": list(host.names),
+        "allow_bare_domains": True,
+        "allow_subdomains": False,
+        "allow_glob_domains": False,
+        "allow_wildcard_certificates": False,
+        "allow_localhost": False,
+        "allow_ip_sans": host.has_addresses,
+        "allowed_uri_sans": [],
+        "key_type": "ec",
+        "key_bits": 256,
+        "key_usage": ["DigitalSignature"],
+        "ext_key_usage": [],
+        "server_flag": True,
+        "client_flag": True,
+        "ttl": CERTIFICATE_TTL,
+        "max_ttl": CERTIFICATE_TTL,
+        "no_store": False,
+        "generate_lease": False,
+    }

@@ -1,0 +1,60 @@
+"""The few things that are done on a node of OpenBao itself, over SSH as the deploying account."""
+
+from __future__ import annotations
+
+import subprocess
+
+from socle.errors import ExitCode, SocleError
+from socle.vault.place import Place, VaultNode
+
+BOOTSTRAP_CERTIFICATE = "/etc/openbao/tls/bootstrap.crt"
+RESET = "systemctl stop openbao && find /var/lib/openbao -mindepth 1 -delete && systemctl start openbao"
+SECONDS = 60
+
+
+def bootstrap_certificate(place: Place, node: VaultNode) -> str:
+    """The certificate that the node signed itself before the PKI was there, in PEM.
+
+    SSH, whose host keys are known, is what makes it trusted.
+    """
+    return run(place, node, f"cat {BOOTSTRAP_CERTIFICATE}")
+
+
+def reset(place: Place, node: VaultNode) -> None:
+    """Delete the node's storage. Only for one that was initialised and whose keys nobody ever had."""
+    run(place, node, f"sudo -n sh -c '{RESET}'")
+
+
+def run(place: Place, node: VaultNode, command: str) -> str:
+    """Run a shell command on a node and return what it prints.
+
+    Raises:
+        SocleError: SSH does not get there, or the command fails.
+    """
+    config = place.state / "ssh_config"
+    options = ["-F", str(config)] if config.exists() else ["-o", f"User={place.deploy_user}"]
+    target = node.name if config.exists() else node.address
+    try:
+        done = subprocess.run(
+            ["ssh", *options, "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", target, command],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise _unreachable(node, f"no end after {SECONDS} s") from error
+    if done.returncode != 0:
+        lines = done.stderr.strip().splitlines()
+        raise _unreachable(node, lines[-1] if lines else f"status {done.returncode}")
+    return done.stdout
+
+
+def _unreachable(node: VaultNode, reason: str) -> SocleError:
+    return SocleError(
+        f"SSH failed: {reason}",
+        where=node.name,
+        write=f"check that `ssh {node.address}` works",
+        exit_code=ExitCode.UNREACHABLE,
+    )

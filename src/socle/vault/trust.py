@@ -1,0 +1,86 @@
+"""Which certificates the deploying machine trusts when it speaks to OpenBao.
+
+Once the PKI is there, that is the site's root and nothing else. Before, and as long as a node still shows the
+certificate that it made for its first start, that very certificate is pinned beside the root; it is read over SSH.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from pathlib import Path
+
+from socle.errors import ExitCode, SocleError
+from socle.vault import durable, remote
+from socle.vault.place import Place, VaultNode
+
+SECONDS = 5.0
+
+
+def trust_file(place: Place) -> Path:
+    """A PEM file with what is to be trusted for all nodes that answer now.
+
+    Raises:
+        SocleError: no node answers, or one shows a certificate that is neither.
+    """
+    path = place.folder / "trust.pem"
+    root = place.ca_file.read_text(encoding="ascii") if place.ca_file.exists() else ""
+    pinned = [pin for node in place.nodes for pin in _pins(place, node, root)]
+    text = root + "".join(pinned)
+    if not text:
+        raise unreachable(place)
+    if not path.exists() or path.read_text(encoding="ascii") != text:
+        durable.write(path, text)
+    return path
+
+
+def unreachable(place: Place) -> SocleError:
+    """No node of OpenBao answers."""
+    return SocleError(
+        "OpenBao does not answer",
+        where=", ".join(node.url for node in place.nodes),
+        write="check `systemctl status openbao` on the node",
+        exit_code=ExitCode.UNREACHABLE,
+    )
+
+
+def _pins(place: Place, node: VaultNode, root: str) -> list[str]:
+    """The node's first certificate if it still shows that one."""
+    problem = handshake(node, root) if root else "no root certificate yet"
+    if problem is None or not _listens(node):
+        return []
+    pin = place.folder / f"pin-{node.name}.pem"
+    if pin.exists() and handshake(node, pin.read_text(encoding="ascii")) is None:
+        return [pin.read_text(encoding="ascii")]
+    certificate = remote.bootstrap_certificate(place, node)
+    refused = handshake(node, certificate)
+    if refused is None:
+        durable.write(pin, certificate)
+        return [certificate]
+    raise SocleError(
+        f"OpenBao shows a certificate that is not to be trusted: {refused}",
+        where=node.url,
+        expected="one of the site's own authority, or the one of its first start",
+        exit_code=ExitCode.UNREACHABLE,
+    )
+
+
+def handshake(node: VaultNode, authorities: str) -> str | None:
+    """Why TLS with the node fails when only these PEM certificates are trusted; None when it succeeds."""
+    context = ssl.create_default_context(cadata=authorities)
+    try:
+        with (
+            socket.create_connection((node.address, node.port), timeout=SECONDS) as plain,
+            context.wrap_socket(plain, server_hostname=node.address),
+        ):
+            return None
+    except OSError as error:
+        return str(error)
+
+
+def _listens(node: VaultNode) -> bool:
+    try:
+        socket.create_connection((node.address, node.port), timeout=SECONDS).close()
+    except OSError:
+        return False
+    return True
