@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from socle.paths import cache_dir
@@ -22,6 +22,9 @@ from socle.tools.recipe import Recipe, recipe
 
 # A report every so many seconds while Go works.
 REPORT_EVERY = 10.0
+
+# Seconds that Go gets to stop when a build is interrupted.
+STOP_WITHIN = 15.0
 
 UNFINISHED = ".building-"
 
@@ -64,7 +67,7 @@ def build(names: Iterable[str], on_progress: OnProgress = to_stderr) -> dict[str
 def cached(item: Recipe) -> Path | None:
     """The binary of a recipe if the cache has it whole, else None."""
     file = _place(item)
-    record = file.parents[1] / "build.json"
+    record = file.with_name("build.json")
     if not (file.is_file() and record.is_file()):
         return None
     return file if file.stat().st_size == json.loads(record.read_text())["size"] else None
@@ -77,13 +80,11 @@ def verify(name: str, on_progress: OnProgress = to_stderr) -> Verification:
     """
     item = recipe(name)
     first = binary(name, on_progress)
-    with tempfile.TemporaryDirectory(prefix="verify-", dir=_folder()) as scratch:
-        copy = Path(scratch, "elsewhere", "source")
-        shutil.copytree(item.folder, copy)
-        moved = Recipe(**{**item.__dict__, "folder": copy})
-        again = Path(scratch, name)
-        _compile(moved, again, on_progress, go_cache=Path(scratch, "go-build"))
-        return Verification(name, sha256(first), sha256(again))
+    with _lock(name, on_progress), _scratch() as scratch:
+        moved = replace(item, folder=scratch / "elsewhere" / "source")
+        shutil.copytree(item.folder, moved.folder)
+        _compile(moved, scratch, on_progress, go_cache=scratch / "go-build")
+        return Verification(name, sha256(first), sha256(scratch / "bin" / name))
 
 
 def sha256(file: Path) -> str:
@@ -104,14 +105,9 @@ def _build_alone(item: Recipe, on_progress: OnProgress) -> Path:
 
 
 def _build(item: Recipe, on_progress: OnProgress) -> Path:
-    _remove_leftovers()
-    scratch = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=_folder()))
-    try:
-        seconds = _compile(item, scratch / "bin" / item.name, on_progress)
-        _keep(item, scratch, seconds)
-    finally:
-        if scratch.exists():
-            shutil.rmtree(scratch)
+    with _scratch() as scratch:
+        seconds = _compile(item, scratch, on_progress)
+        _keep(item, scratch / "bin", seconds)
     remember_duration(_folder(), item.name, seconds)
     on_progress(Progress(item.name, "is built", seconds))
     return _place(item)
@@ -122,9 +118,9 @@ def _place(item: Recipe) -> Path:
     return _folder() / item.key() / "bin" / item.name
 
 
-def _keep(item: Recipe, scratch: Path, seconds: float) -> None:
+def _keep(item: Recipe, built: Path, seconds: float) -> None:
     """Write what was built beside it, then rename the whole folder into the cache."""
-    file = scratch / "bin" / item.name
+    file = built / item.name
     file.chmod(0o755)
     record = {
         "name": item.name,
@@ -133,18 +129,25 @@ def _keep(item: Recipe, scratch: Path, seconds: float) -> None:
         "sha256": sha256(file),
         "seconds": round(seconds, 1),
     }
-    scratch.joinpath("build.json").write_text(json.dumps(record, indent=2) + "\n")
-    scratch.chmod(0o755)
-    destination = _folder() / item.key()
+    built.joinpath("build.json").write_text(json.dumps(record, indent=2) + "\n")
+    destination = _place(item).parent
     if destination.exists():
         shutil.rmtree(destination)
-    scratch.rename(destination)
+    destination.parent.mkdir(exist_ok=True)
+    built.rename(destination)
 
 
-def _remove_leftovers() -> None:
-    """Remove what killed builds left; the caller holds the lock, so nobody writes there."""
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    """A folder to build in, beside the cache; the caller holds the lock, so leftovers are of the dead."""
     for leftover in _folder().glob(f"{UNFINISHED}*"):
-        shutil.rmtree(leftover)
+        # A compiler whose Go was killed may still write there for seconds; the next build removes the rest.
+        shutil.rmtree(leftover, ignore_errors=True)
+    scratch = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=_folder()))
+    try:
+        yield scratch
+    finally:
+        shutil.rmtree(scratch)
 
 
 @contextmanager
@@ -168,38 +171,51 @@ def _try_lock(descriptor: int) -> bool:
     return True
 
 
-def _compile(item: Recipe, output: Path, on_progress: OnProgress, go_cache: Path | None = None) -> float:
-    """Run ``go build`` and report on it; gives the seconds that it took."""
+def _compile(item: Recipe, scratch: Path, on_progress: OnProgress, go_cache: Path | None = None) -> float:
+    """Run ``go build`` into ``bin`` of a folder and report on it; gives the seconds that it took."""
     go = find_go()
-    environment = build_environment(go, item)
+    environment = {**build_environment(go, item), "GOTMPDIR": str(scratch)}
     if go_cache:
         environment["GOCACHE"] = str(go_cache)
-    command = [*_dies_with_us(), str(go.path), "build", *item.flags(), "-o", str(output), item.package]
+    output = str(scratch / "bin" / item.name)
+    command = [*_dies_with_us(), str(go.path), "build", *item.flags(), "-o", output, item.package]
+    last = None if go_cache else last_duration(_folder(), item.name)
     start = time.monotonic()
-    with tempfile.TemporaryFile("w+") as messages:
+    with tempfile.TemporaryFile() as messages:
         process = subprocess.Popen(
             command, cwd=item.folder, env=environment, stdout=messages, stderr=subprocess.STDOUT
         )
         try:
-            _watch(process, item, start, on_progress)
+            _watch(process, item.name, start, last, on_progress)
         finally:
-            process.kill()
-            process.wait()
+            _stop(process)
         if process.returncode != 0:
             messages.seek(0)
-            raise explain(item, process.returncode, messages.read())
+            raise explain(item, process.returncode, messages.read().decode(errors="replace"))
     return time.monotonic() - start
 
 
-def _watch(process: subprocess.Popen[bytes], item: Recipe, start: float, on_progress: OnProgress) -> None:
-    last = last_duration(_folder(), item.name)
+def _watch(
+    process: subprocess.Popen[bytes], name: str, start: float, last: float | None, on_progress: OnProgress
+) -> None:
+    """Report until the process ends."""
     while True:
-        on_progress(Progress(item.name, "is being built", time.monotonic() - start, last))
+        on_progress(Progress(name, "is being built", time.monotonic() - start, last))
         try:
             process.wait(timeout=REPORT_EVERY)
         except subprocess.TimeoutExpired:
             continue
         return
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End a build that was interrupted; Go waits for its compilers and removes what they wrote."""
+    process.terminate()
+    try:
+        process.wait(timeout=STOP_WITHIN)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _dies_with_us() -> list[str]:

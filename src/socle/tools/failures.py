@@ -24,7 +24,7 @@ CAUSES = (
     _Cause(
         r"no space left on device",
         "the disk is full",
-        "about 6 GB for Go's caches and the binaries",
+        "about 10 GB for Go's caches and the binaries",
         "free room, or move the caches (go env -w GOCACHE=… GOMODCACHE=…)",
     ),
     _Cause(
