@@ -5,6 +5,7 @@ from socle.site.document import SiteErrors
 from socle.site.hosts import Host
 from socle.site.loader import load
 from socle.site.model import Site
+from socle.site.registration import register
 from socle.site.tenant import Tenant
 
-__all__ = ["Host", "Site", "SiteErrors", "Tenant", "TenantSubnet", "load"]
+__all__ = ["Host", "Site", "SiteErrors", "Tenant", "TenantSubnet", "load", "register"]

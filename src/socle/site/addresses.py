@@ -2,7 +2,7 @@
 
 ``registry.yml`` says what was given. What a new file asks for is cut from the rest: smallest free block that
 fits, lowest address first, tenants in the order of their SIREN. So two machines with the same files agree,
-and once the registry is written (before the first deployment of the tenant) nothing that comes later changes it.
+and once the registry is written (``registration.py``, before the first deployment) nothing that comes later changes it.
 """
 
 from __future__ import annotations

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
+from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
 from socle.site.classes import Size
@@ -162,8 +163,20 @@ class Server(Entry):
     volumes_gib: tuple[Positive, ...] = ()
 
 
+_HEALTH_RULE: JsonDict = {
+    "allOf": [
+        {
+            "if": {"properties": {"data": {"properties": {"classification": {"const": "health"}}}}},
+            "then": {"properties": {"data": {"properties": {"health_data": {"const": True}}}}},
+        }
+    ]
+}
+
+
 class Tenant(Entry):
     """Request of a collectivity: one file, one domain of the cloud."""
+
+    model_config = ConfigDict(json_schema_extra=_HEALTH_RULE)
 
     api_version: Literal["socle/v1"] = Field(alias="apiVersion")
     kind: Literal["Tenant"]
