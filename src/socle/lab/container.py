@@ -170,9 +170,12 @@ class Container:
         return path
 
     def _remove_cgroups(self) -> None:
-        if not _systemd_is_pid1():
-            for group in self._cgroups():
-                group.rmdir()
+        """Remove the empty cgroups; nspawn mirrors them in the first version's hierarchy, if there is one."""
+        if _systemd_is_pid1():
+            return
+        for root in {_cgroup_root(), Path("/sys/fs/cgroup/systemd")}:
+            for folder, _, _ in os.walk(root / self.unit, topdown=False):
+                Path(folder).rmdir()
 
 
 def _systemd_is_pid1() -> bool:

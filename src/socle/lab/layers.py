@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import os
 import re
 import shutil
 import tempfile
@@ -19,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
-from time import monotonic
+from time import monotonic, time
 
 from socle.lab.plan import LabNode, LabPlan, kinds
 from socle.lab.process import PRIVATE_NAMESPACES, run, run_logged
@@ -30,6 +31,7 @@ Progress = Callable[[str], None]
 RECIPE = 1
 """Raise it when a script here changes what it leaves in a layer."""
 BUILDS_AT_ONCE = 2
+KEPT_SECONDS = 24 * 3600
 BASE_PACKAGES = (
     "ca-certificates",
     "curl",
@@ -97,7 +99,10 @@ def ensure_layers(plan: LabPlan, nodes: Sequence[LabNode], progress: Progress) -
             ]
             for build in builds:
                 build.result()
-    return {node.name: layer_of(plan, node) for node in nodes}
+        layers = {node.name: layer_of(plan, node) for node in nodes}
+        for root in {root for layer in layers.values() for root in layer.roots}:
+            os.utime(root.parent)
+    return layers
 
 
 def layer_of(plan: LabPlan, node: LabNode) -> Layer:
@@ -113,11 +118,12 @@ def layers_in_use(states: Path) -> set[Path]:
 
 
 def prune(in_use: set[Path]) -> None:
-    """Delete the layers that no node stands on."""
+    """Delete the layers that no node stands on and that nobody has asked for during ``KEPT_SECONDS``."""
     with _only_one_builder():
         kept = {root.parent for root in in_use}
         for layer in layers_dir().iterdir():
-            if layer.is_dir() and layer not in kept:
+            unused = layer.is_dir() and layer not in kept
+            if unused and layer.stat().st_mtime < time() - KEPT_SECONDS:
                 doomed = layer.with_name(f".gone-{layer.name}")
                 layer.rename(doomed)
                 shutil.rmtree(doomed)
