@@ -1,4 +1,4 @@
-"""Which certificates a host needs, from the catalogue: read by OpenBao's PKI roles and by the Ansible role."""
+"""Which certificates a host needs: read by the roles of the PKI and by the Ansible role alike."""
 
 from __future__ import annotations
 
