@@ -18,7 +18,8 @@ MEMORY_GIB = 12
 DISK_GIB = 30
 DISK_GIB_WITH_LAYERS = 10
 """Free space wanted once binaries and layers are in the cache."""
-RELEASES = {"12": "bookworm", "13": "trixie"}
+OS_RELEASE = Path("/etc/os-release")
+RELEASES = ("12", "13")
 
 HOST_PACKAGES = {
     "systemd-nspawn": "systemd-container",
@@ -78,7 +79,7 @@ def _root() -> SocleError | None:
 
 def _release() -> SocleError | None:
     try:
-        lines = Path("/etc/os-release").read_text(encoding="utf-8").splitlines()
+        lines = OS_RELEASE.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
         lines = []
     release = dict(line.replace('"', "").split("=", 1) for line in lines if "=" in line)
