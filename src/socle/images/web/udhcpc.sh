@@ -1,5 +1,6 @@
 #!/bin/sh
 # Apply a DHCP lease: address, MTU, routes (option 121 replaces option 3, RFC 3442), DNS.
+# shellcheck disable=SC2154 # the lease is in variables that udhcpc sets
 [ "$1" = bound ] || [ "$1" = renew ] || exit 0
 ip address replace "$ip/$mask" dev "$interface"
 if [ -n "$mtu" ]; then
