@@ -1,8 +1,8 @@
 """Prefixes of the tenants' segments, cut from the site's pool so that none ever moves.
 
 ``registry.yml`` says what was given. What a new file asks for is cut from the rest: smallest free block that
-fits, lowest address first, tenants in the order of their SIREN. So two machines with the same files agree,
-and once the registry is written (``registration.py``, before the first deployment) nothing that comes later changes it.
+fits, lowest address first, tenants in the order of their SIREN. Two machines with the same files agree, and
+what is in the registry (``registration.py`` writes it before a tenant's first deployment) stays.
 """
 
 from __future__ import annotations
@@ -125,7 +125,10 @@ def allot(
 
 
 def _reserve_all(space: Pool, prefixes: Iterable[Network]) -> None:
-    """Reserve what the registry holds; overlaps among them are errors that ``checks`` names."""
-    for prefix in prefixes:
-        if prefix.version == space.pool.version:
-            space.reserve(prefix)
+    """Reserve what the registry holds, in order of address so that few blocks are free at any time.
+
+    Overlaps and strangers to the pool are left out here: ``checks`` names them.
+    """
+    ours = (prefix for prefix in prefixes if prefix.version == space.pool.version)
+    for prefix in sorted(ours, key=lambda p: int(p.network_address)):
+        space.reserve(prefix)

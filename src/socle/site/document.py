@@ -258,15 +258,16 @@ class _Builder:
             raise self._stop(line, f"the tag {event.tag[:40]}", "plain values", "delete the tag")
 
     def _scalar(self, event: Any) -> None:
-        self._plain_only(event)
+        if event.tag is not None or event.anchor is not None:
+            self._plain_only(event)
         text = event.value
-        if self.stack and self.keys[-1] is None and type(self.stack[-1]) is Mapping:
-            self._key(text, event.start_mark.line + 1)
-            return
-        self._add(text if event.style else scalar(text), event.start_mark)
+        holder = self.stack[-1] if self.stack else None
+        if type(holder) is Mapping and self.keys[-1] is None:
+            self._key(holder, text, event.start_mark.line + 1)
+        else:
+            self._add(text if event.style else scalar(text), event.start_mark)
 
-    def _key(self, key: str, line: int) -> None:
-        mapping = cast(Mapping, self.stack[-1])
+    def _key(self, mapping: Mapping, key: str, line: int) -> None:
         if key in mapping.lines:
             first = mapping.lines[key]
             self.faults.append(

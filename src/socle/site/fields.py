@@ -104,7 +104,7 @@ def _siren(value: Any) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         raise _fail("the SIREN is a number", "text in quotes", f'"{value}"'[:14])
     if not isinstance(value, str) or len(value) != SIREN_DIGITS or not (value.isascii() and value.isdigit()):
-        raise _fail("not a SIREN", "nine digits in quotes", '"210000011"')
+        raise _fail("not a SIREN", "nine digits in quotes", '"210000014"')
     if not luhn(value):
         last = next(d for d in "0123456789" if luhn(value[:-1] + d))
         raise _fail(
@@ -150,7 +150,7 @@ Prefix = Annotated[Network, BeforeValidator(_prefix), _AS_TEXT, _schema(examples
 Interface = Annotated[str, BeforeValidator(_interface), _schema(examples=["2001:db8:1::1/127"])]
 Day = Annotated[date, BeforeValidator(_date), _schema(format="date")]
 Moment = Annotated[datetime, BeforeValidator(_moment), _schema(format="date-time")]
-Siren = Annotated[str, BeforeValidator(_siren), _schema(pattern="^[0-9]{9}$", examples=["210000011"])]
+Siren = Annotated[str, BeforeValidator(_siren), _schema(pattern="^[0-9]{9}$", examples=["210000014"])]
 Int = Annotated[int, Strict()]
 Count = Annotated[int, Strict(), Field(ge=0, le=10_000_000)]
 Positive = Annotated[int, Strict(), Field(ge=1, le=10_000_000)]
@@ -162,7 +162,7 @@ Port = Annotated[int, Strict(), Field(ge=1, le=65535)]
 Vlan = Annotated[int, Strict(), Field(ge=1, le=4094)]
 Mtu = Annotated[int, Strict(), Field(ge=1280, le=9216)]
 Text = Annotated[str, Field(min_length=1, max_length=2000)]
-Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$", examples=["fibre-a"])]
+Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")]
 HostName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}[a-z0-9]$", examples=["cmp1"])]
 Fqdn = Annotated[
     str,

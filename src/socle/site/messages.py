@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Iterator
 from difflib import get_close_matches
@@ -11,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from socle.site.document import Document, Fault, Loc, Mapping, Sequence
+from socle.site.document import Document, Fault, Loc, Mapping, Sequence, scalar
 
 LONGEST_VALUE = 40
 _KINDS = {
@@ -86,11 +87,14 @@ def _fault(document: Document, model: type[BaseModel], details: ErrorDetails) ->
         example = context["example"]
         what = f"{name}: {context['kind']}" if name else context["kind"]
         return document.fault(at, what, context["expected"], f"write for example {example}")
-    if details["loc"] and details["loc"][-1] == "[key]":
-        return document.fault(loc, f"`{loc[-1]!s:.40}` cannot be a name here", _expected(kind, context))
+    word = str(details["input"])
+    near = suggestion(word, re.findall("'([^']*)'", context.get("expected", "")))
+    if details["loc"][-1:] == ("[key]",):
+        what = f"`{word:.40}` is not a name that {_name(loc[:-1]) or 'the file'} can hold"
+        return document.fault(loc, what, _expected(kind, context), near)
     value = shown(details["input"])
     what = f"{name} is {value}" if name else f"the file holds {value}"
-    return document.fault(at, what, _expected(kind, context), _write(model, details["loc"], loc))
+    return document.fault(at, what, _expected(kind, context), near or _write(model, details["loc"], loc))
 
 
 def _real(root: Any, loc: Loc) -> Loc:
@@ -151,23 +155,29 @@ def _write(model: type[BaseModel], raw: Loc, loc: Loc) -> str | None:
 
 
 def _example_of(annotation: Any) -> str | None:
-    for part in get_args(annotation)[1:] if get_origin(annotation) is Annotated else ():
-        found = getattr(part, "examples", None) or (getattr(part, "json_schema", None) or {}).get("examples")
-        if found:
-            return str(found[0])
+    if get_origin(annotation) is Annotated:
+        found = next(filter(None, map(_examples, get_args(annotation)[1:])), None)
+        return _written(found[0]) if found else None
     if get_origin(annotation) is types.UnionType or get_origin(annotation) is Union:
         return next((e for e in map(_example_of, get_args(annotation)) if e), None)
     return {bool: "true", int: "1", float: "1.0"}.get(annotation)
 
 
 def _example(field: FieldInfo) -> str | None:
-    if field.examples:
-        return str(field.examples[0])
-    for part in field.metadata:
-        found = (getattr(part, "json_schema", None) or {}).get("examples")
-        if found:
-            return str(found[0])
-    return _example_of(field.annotation)
+    examples = field.examples or next(filter(None, map(_examples, field.metadata)), None)
+    return _written(examples[0]) if examples else _example_of(field.annotation)
+
+
+def _written(example: Any) -> str:
+    """An example as YAML writes it: text that looks like a number in quotes."""
+    text = str(example)
+    return f'"{text}"' if isinstance(example, str) and scalar(text) != text else text
+
+
+def _examples(part: Any) -> list[Any] | None:
+    """The examples of one piece of metadata of a field."""
+    schema = getattr(part, "json_schema", None) or {}
+    return getattr(part, "examples", None) or schema.get("examples")
 
 
 def _fields(model: Any) -> dict[str, FieldInfo]:

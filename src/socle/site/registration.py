@@ -1,4 +1,4 @@
-"""Write ``registry.yml``: called before a tenant is first deployed, so that its prefixes never move afterwards."""
+"""Write ``registry.yml``, before a tenant is first deployed: its prefixes never move afterwards."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ class OpenBao(Entry):
     threshold: Positive = 3
     custody: Literal["custodians", "local"] = Field(
         "custodians",
-        description="Who holds the unseal shares: the custodians of people.yml (each encrypted to a PGP key), "
+        description="Who holds the unseal shares: the custodians of people.yml (each by a PGP key), "
         "or the site's state folder (for a lab only)",
     )
 
@@ -223,7 +223,7 @@ class Settings(Entry):
     title: Text
     organisation: Organisation
     domain: Fqdn = Field(examples=["lab.socle.test"])
-    region: Slug
+    region: Slug = Field(examples=["lab"])
     deploy_user: Slug = Field("socle", description="Account that deploys over SSH")
     deployers: tuple[IPAddress, ...] = Field(
         min_length=1, description="Addresses from which the site is deployed: the firewall lets them in"

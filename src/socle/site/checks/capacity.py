@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from socle.site.capacity import site_capacity
 from socle.site.classes import Classes
 from socle.site.document import Fault
 from socle.site.hosts import HostsFile, hosts_of
@@ -15,40 +15,12 @@ from socle.site.settings import Settings
 from socle.site.tenant import Tenant
 
 ENDED = {"erased", "certified"}
-MIB_PER_GIB = 1024
 REMEDIES = {
     "vcpu": "add a compute host, or raise nova.cpu_allocation_ratio in site.yml",
     "ram_gib": "add a compute host",
     "volume_gib": "add an OSD, or raise storage.overcommit in site.yml",
     "public_ips": "enlarge the pool of the provider zone in site.yml",
 }
-
-
-@dataclass(frozen=True)
-class SiteCapacity:
-    """What the site can promise."""
-
-    vcpu: float
-    ram_gib: float
-    volume_gib: float
-    public_ips: float
-
-
-def site_capacity(settings: Settings, hosts: HostsFile) -> SiteCapacity:
-    """Hypervisors with their allocation ratios, disks over their replicas, floating addresses."""
-    all_hosts = hosts_of(hosts, settings.storage.osds).values()
-    computes = [host.capacity for host in all_hosts if "computes" in host.groups and host.capacity]
-    nova, storage = settings.nova, settings.storage
-    reserved = nova.reserved_host_memory_mib / MIB_PER_GIB
-    raw = sum(osd.gib for host in all_hosts for osd in host.osds)
-    provider = settings.zones.get("provider")
-    pool = provider.pool if provider else None
-    return SiteCapacity(
-        vcpu=sum(c.vcpu for c in computes) * nova.cpu_allocation_ratio,
-        ram_gib=sum(max(0.0, c.ram_gib - reserved) for c in computes) * nova.ram_allocation_ratio,
-        volume_gib=raw / storage.replicas * storage.overcommit,
-        public_ips=int(pool.last) - int(pool.first) + 1 if pool else 0,
-    )
 
 
 def quotas_fit(
@@ -59,7 +31,7 @@ def quotas_fit(
     tenants: dict[str, Part[Tenant]],
 ) -> Iterator[Fault]:
     """The sum of all quotas is within capacity; the tenant that goes beyond it is named, the newest last."""
-    capacity = site_capacity(settings.value, hosts.value)
+    capacity = site_capacity(settings.value, hosts_of(hosts.value, settings.value.storage.osds).values())
     known = registry.value.tenants
     living = [
         part

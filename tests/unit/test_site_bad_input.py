@@ -1,0 +1,217 @@
+"""What a person reads when a site file is wrong: one line for each error, at its file and line."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from socle.errors import ExitCode
+from socle.paths import project_root
+from socle.site import SiteErrors, load
+
+LAB = project_root() / "inventories" / "lab"
+TENANT = "tenants/210000014.yml"
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the lab's folder, below the current folder."""
+    folder = tmp_path / "lab"
+    shutil.copytree(LAB, folder)
+    monkeypatch.chdir(tmp_path)
+    return folder
+
+
+def change(folder: Path, name: str, old: str, new: str) -> None:
+    """Replace text of a site file that holds it."""
+    text = (folder / name).read_text("utf-8")
+    assert old in text, f"{name} does not hold {old!r}"
+    (folder / name).write_text(text.replace(old, new, 1), "utf-8")
+
+
+def errors(folder: Path) -> list[str]:
+    """The lines of a load that fails."""
+    with pytest.raises(SiteErrors) as caught:
+        load(folder)
+    assert caught.value.exit_code is ExitCode.INVALID_SITE
+    assert all(error.exit_code is ExitCode.INVALID_SITE for error in caught.value.errors)
+    return str(caught.value).splitlines()
+
+
+def line_of(path: Path, text: str) -> int:
+    """The line that holds a text, from 1."""
+    lines = path.read_text("utf-8").splitlines()
+    return next(number for number, line in enumerate(lines, 1) if text in line)
+
+
+CASES: list[dict[str, str]] = YAML(typ="safe").load(Path(__file__).with_name("site_bad_input.yml"))
+
+
+@pytest.mark.parametrize("case", CASES, ids=[f"{case['file']}: {case['new'][:40]}" for case in CASES])
+def test_each_error_is_one_exact_line(lab: Path, case: dict[str, str]) -> None:
+    change(lab, case["file"], case["old"], case["new"])
+    at = case.get("at", case["new"])
+    lines = (lab / case["file"]).read_text("utf-8").splitlines()
+    line = max(number for number, text in enumerate(lines, 1) if at in text)
+    assert f"lab/{case['file']}:{line}: {case['error']}" in errors(lab)
+
+
+def test_all_errors_of_all_files_come_at_once(lab: Path) -> None:
+    change(lab, "site.yml", "workers: 1", "workers: un\nworkerz: 2")
+    change(lab, "hosts.yml", "10.77.0.22", "10.77.0.21")
+    change(lab, TENANT, "size: XS", "size: Z")
+    change(lab, "tenants/210000022.yml", "end: 2029-12-31", "end: 2025-12-31")
+    (lab / "people.yml").unlink()
+    found = errors(lab)
+    assert [line.split(":")[0] for line in found] == [
+        "lab/people.yml",
+        "lab/site.yml",
+        "lab/site.yml",
+        "lab/tenants/210000014.yml",
+        "lab/tenants/210000022.yml",
+    ]
+
+
+def test_the_addresses_of_hosts_are_compared_when_only_a_tenant_is_wrong(lab: Path) -> None:
+    change(lab, "hosts.yml", "10.77.0.22", "10.77.0.21")
+    change(lab, TENANT, "size: XS", "size: Z")
+    assert len(errors(lab)) == 2
+
+
+def test_removing_a_tenants_file_is_refused(lab: Path) -> None:
+    (lab / TENANT).unlink()
+    line = line_of(lab / "registry.yml", '"210000014"')
+    assert errors(lab) == [
+        (
+            f"lab/registry.yml:{line}: the file {TENANT} of a tenant that is active is gone; "
+            "expected the file, until the tenant's state is `certified`; "
+            f"restore it with `git checkout -- {TENANT}`, then end the tenant first"
+        )
+    ]
+
+
+def test_a_certified_tenant_may_go_and_gives_its_prefix_back(lab: Path) -> None:
+    (lab / TENANT).unlink()
+    change(lab, "registry.yml", "state: active", "state: certified")
+    site = load(lab)
+    assert "210000014" not in site.tenants
+
+
+def test_a_broken_tenant_file_is_not_taken_for_a_removed_one(lab: Path) -> None:
+    (lab / TENANT).write_text("a: [", "utf-8")
+    assert all(line.startswith(f"lab/{TENANT}:") for line in errors(lab))
+
+
+def test_two_files_with_one_siren(lab: Path) -> None:
+    shutil.copy(lab / TENANT, lab / "tenants" / "autre.yml")
+    found = errors(lab)
+    line = line_of(lab / TENANT, "siren:")
+    assert (
+        f"lab/tenants/autre.yml:{line}: the SIREN 210000014 is already that of 210000014.yml; "
+        in "\n".join(found)
+    )
+    assert any("the file is autre.yml and its SIREN 210000014" in text for text in found)
+
+
+def test_quotas_above_capacity_name_the_tenant_that_came_last(lab: Path) -> None:
+    change(lab, "site.yml", "cpu_allocation_ratio: 8.0", "cpu_allocation_ratio: 1.0")
+    for _ in range(2):
+        change(lab, "hosts.yml", "ram_gib: 2}", "ram_gib: 16}")
+    (lab / "registry.yml").unlink()
+    new = lab / "tenants" / "200000016.yml"
+    text = (lab / TENANT).read_text("utf-8").split("servers:")[0]
+    new.write_text(text.replace("210000014", "200000016").replace("size: XS", "size: S"), "utf-8")
+    change(lab, "tenants/200000016.yml", "monthly_ceiling_eur: 30", "monthly_ceiling_eur: 90")
+    found = errors(lab)
+    assert len(found) == 1
+    assert found[0].startswith("lab/tenants/260000013.yml:")
+    assert "its 2 `vcpu` bring the quotas to 6, above the 4 of the site" in found[0]
+
+
+def test_custodians_of_the_shares(lab: Path) -> None:
+    change(lab, "site.yml", "custody: local", "custody: custodians")
+    line = line_of(lab / "people.yml", "custodians:")
+    assert errors(lab) == [
+        (
+            f"lab/people.yml:{line}: 0 custodian(s) for 3 unseal shares; "
+            "expected 3, as `openbao: shares` of site.yml says; name one person for each share"
+        )
+    ]
+
+
+def test_a_folder_that_does_not_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert errors(tmp_path / "autre") == [
+        "autre:1: no such site folder; expected inventories/<site>; name an existing folder"
+    ]
+
+
+def _directory(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+STRANGE: dict[str, tuple[Callable[[Path], object], str]] = {
+    "missing": (Path.unlink, "1: the file is missing; expected a YAML file; write site.yml"),
+    "a folder": (_directory, "1: this is a folder; expected a YAML file; remove or rename it"),
+    "empty": (
+        lambda p: p.write_bytes(b""),
+        "1: the file is empty; expected a mapping (`key: value`); fill it in",
+    ),
+    "only comments": (
+        lambda p: p.write_bytes(b"# nothing\n"),
+        "1: the file is empty; expected a mapping (`key: value`); fill it in",
+    ),
+    "a list": (
+        lambda p: p.write_bytes(b"- a\n"),
+        "1: the file holds a list; expected a mapping (`key: value`)",
+    ),
+    "a word": (lambda p: p.write_bytes(b"oui"), '1: the file holds "oui"; expected a mapping (`key: value`)'),
+    "NUL": (
+        lambda p: p.write_bytes(b"a: 1\nb: \0\n"),
+        "2: the control character U+0000; expected printable text; delete the character",
+    ),
+    "not UTF-8": (
+        lambda p: p.write_bytes(b"a: 1\nb: \xe9\n"),
+        "2: a byte that is not UTF-8; expected UTF-8 text; save the file as UTF-8",
+    ),
+    "deep": (
+        lambda p: p.write_bytes(b"[" * 100_000),
+        "1: nested over 24 levels deep; expected flatter values",
+    ),
+    "alias": (
+        lambda p: p.write_bytes(b"a: &a [x]\nb: [*a, *a]\n"),
+        "1: the anchor &a; expected plain values; write the value again",
+    ),
+    "tag": (
+        lambda p: p.write_bytes(b"a: !!python/object/apply:os.system [x]\n"),
+        "1: the tag tag:yaml.org,2002:python/object/apply:os; expected plain values; delete the tag",
+    ),
+    "two documents": (
+        lambda p: p.write_bytes(b"---\na: 1\n---\nb: 1\n"),
+        "3: a second document (---); expected one per file; split the file",
+    ),
+    "large": (
+        lambda p: p.write_bytes(b"a" * (1 << 21)),
+        "1: the file is larger than 1 MiB; expected a smaller file; split it",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", STRANGE)
+def test_strange_bytes_are_one_line(lab: Path, case: str) -> None:
+    make, message = STRANGE[case]
+    make(lab / "site.yml")
+    assert errors(lab) == [f"lab/site.yml:{message}"]
+
+
+def test_a_huge_number_is_text_and_no_memory(lab: Path) -> None:
+    change(lab, "site.yml", "workers: 1", f"workers: {'9' * 10_000}")
+    found = errors(lab)
+    assert len(found) == 1
+    assert '`workers` is "9999' in found[0]
+    assert len(found[0]) < 200
