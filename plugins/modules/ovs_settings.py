@@ -93,11 +93,10 @@ def plain(value):
 
 def read():
     """What the database holds: settings, and bridges with their ports by name."""
-    json_output = ["--format=json", "--columns"]
     text = vsctl(
-        *(json_output + ["external_ids,other_config", "list", "Open_vSwitch", ".", "--"]),
-        *(["--columns", "name,datapath_type,fail_mode,ports", "list", "Bridge", "--"]),
-        *(["--columns", "_uuid,name", "list", "Port"]),
+        *("--format=json", "--columns=external_ids,other_config", "list", "Open_vSwitch", ".", "--"),
+        *("--columns=name,datapath_type,fail_mode,ports", "list", "Bridge", "--"),
+        *("--columns=_uuid,name", "list", "Port"),
     )
     switch, bridges, ports = ([{k: plain(v) for k, v in row.items()} for row in t] for t in tables(text))
     names = {port["_uuid"]: port["name"] for port in ports}

@@ -47,10 +47,15 @@ class Systemd:
     def __init__(self, module):
         self.module = module
         self.actions = []
-        self.before, self.after = [], []
+        self.scripts = set()
 
     def call(self, *arguments):
-        return self.module.run_command(["systemctl", "--no-pager", "--no-ask-password"] + list(arguments))
+        # A native unit is enabled as such: runlevels of a script of the same name mean nothing to systemd.
+        native = arguments[0] in ("enable", "disable") and not self.scripts.intersection(arguments)
+        return self.module.run_command(
+            ["systemctl", "--no-pager", "--no-ask-password"] + list(arguments),
+            environ_update={"SYSTEMCTL_SKIP_SYSV": "1"} if native else {},
+        )
 
     def show(self, units):
         """State of each unit, by the name that was asked for."""
@@ -60,10 +65,12 @@ class Systemd:
         blocks = [block for block in out.split("\n\n") if block.strip()]
         if code != 0 or len(blocks) != len(units):
             self.module.fail_json(msg="systemctl show: {0}".format((err or out).strip() or "no answer"))
-        return {
+        states = {
             unit: dict(line.split("=", 1) for line in block.splitlines())
             for unit, block in zip(units, blocks)
         }
+        self.scripts |= {unit for unit in units if states[unit]["UnitFileState"] == "generated"}
+        return states
 
     def act(self, verb, units, *options):
         """Run one verb on all units, and fail with what the journal says when one does not obey."""
