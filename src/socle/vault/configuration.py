@@ -42,7 +42,7 @@ def configure(place: Place) -> bool:
             apply(speaker, place)
     finally:
         with plainly(place):
-            speaker.revoke_self_token()
+            speaker.auth.token.revoke_self()
     forget_root_token(place)
     durable.write_json(marker, wanted)
     return True

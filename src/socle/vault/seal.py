@@ -79,7 +79,12 @@ def _ready(place: Place) -> NodeStatus:
         return unsealed[0]
     if any(s.reachable for s in states):
         raise sealed(place)
-    raise unreachable(place)
+    raise unreachable(place, reasons(states))
+
+
+def reasons(states: tuple[NodeStatus, ...]) -> str:
+    """Why nodes do not answer."""
+    return "; ".join(s.reason for s in states if s.reason)
 
 
 def sealed(place: Place) -> SocleError:
@@ -107,7 +112,7 @@ def initialise(place: Place) -> bool:
     keys, pending = place.folder / KEYS, place.folder / PENDING
     states = status(place)
     if not all(s.reachable for s in states):
-        raise unreachable(place)
+        raise unreachable(place, reasons(states))
     if any(s.initialised for s in states):
         if keys.exists() or not pending.exists():
             durable.remove(pending)
@@ -185,7 +190,7 @@ def unseal(place: Place) -> tuple[str, ...]:
     """
     states = status(place)
     if not any(s.reachable for s in states):
-        raise unreachable(place)
+        raise unreachable(place, reasons(states))
     closed = [s.node for s in states if s.reachable and s.sealed]
     if not closed:
         return ()

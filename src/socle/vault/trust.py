@@ -34,10 +34,10 @@ def trust_file(place: Place) -> Path:
     return path
 
 
-def unreachable(place: Place) -> SocleError:
+def unreachable(place: Place, reason: str = "") -> SocleError:
     """No node of OpenBao answers."""
     return SocleError(
-        "OpenBao does not answer",
+        f"OpenBao does not answer: {reason}" if reason else "OpenBao does not answer",
         where=", ".join(node.url for node in place.nodes),
         write="check `systemctl status openbao` on the node",
         exit_code=ExitCode.UNREACHABLE,
