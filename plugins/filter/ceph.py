@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 QUORUM = 3
+GROUPS_PER_OSD = 50
+LEAST_GROUPS = 16
 
 
 def ceph_monitors(hosts: Sequence[str]) -> list[str]:
@@ -16,6 +18,16 @@ def ceph_monitors(hosts: Sequence[str]) -> list[str]:
 def ceph_copies(replicas: int, hosts: Sequence[str]) -> int:
     """Copies of each object: never two on one host, so a single host keeps one."""
     return min(replicas, len(hosts))
+
+
+def ceph_placement_groups(osds: int, copies: int, pools: int) -> int:
+    """Placement groups of each pool: a power of two that gives every OSD at most 50, and at least 16.
+
+    https://docs.ceph.com/en/reef/rados/operations/placement-groups/#choosing-the-number-of-pgs; half of the figure there
+    leaves room for more pools.
+    """
+    wanted = GROUPS_PER_OSD * osds // (copies * pools)
+    return max(LEAST_GROUPS, 1 << wanted.bit_length() - 1 if wanted else 0)
 
 
 def ceph_manager_users(hosts: Sequence[str], key: str) -> list[dict[str, Any]]:
@@ -32,5 +44,6 @@ class FilterModule:
         return {
             "ceph_monitors": ceph_monitors,
             "ceph_copies": ceph_copies,
+            "ceph_placement_groups": ceph_placement_groups,
             "ceph_manager_users": ceph_manager_users,
         }

@@ -17,6 +17,8 @@ options:
   encrypt: {description: OSDs on devices are encrypted., type: bool, default: true}
   pools: {description: Pools with C(name) and C(application)., type: list, elements: dict, default: []}
   copies: {description: Copies of each object., type: int, default: 3}
+  placement_groups: {description: Placement groups of each pool; a pool that has more keeps them., type: int, default: 16}
+  muted: {description: Health checks that are known and say nothing new., type: list, elements: str, default: []}
   users:
     description: Accounts.
     type: list
@@ -43,6 +45,7 @@ changes: {description: What was made or corrected., returned: always, type: list
 units: {description: Units of the host's OSDs., returned: always, type: list}
 """
 
+import fcntl
 import json
 import os
 import shutil
@@ -60,7 +63,8 @@ CONFIGURATION = "/etc/ceph/ceph.conf"
 OSDS = "/var/lib/ceph/osd"
 OSD_CAPABILITIES = ["mon", "allow profile osd", "mgr", "allow profile osd", "osd", "allow *"]
 RULES = {"osd": "apart-by-osd", "host": "apart-by-host"}
-PLACEMENT_GROUPS = 16
+# A run that was killed can leave its module at work: the next one waits for it.
+LOCK = "/run/lock/socle-ceph"
 LIMIT = 30
 ENOENT = 2
 
@@ -74,6 +78,8 @@ class Monitors:
 
     def __init__(self, patience):
         settings = {"client_mount_timeout": str(LIMIT), "rados_mon_op_timeout": str(LIMIT)}
+        if not os.path.exists(CONFIGURATION):
+            raise CephError(CONFIGURATION + " does not exist")
         self.cluster = rados.Rados(conffile=CONFIGURATION, name="client.admin", conf=settings)
         deadline = time.monotonic() + patience
         while True:
@@ -130,28 +136,31 @@ class Cluster:
             rules = {rule["rule_name"]: rule["rule_id"] for rule in self.monitors.ask("osd crush rule dump")}
         return rules[name]
 
-    def pools(self, wanted, copies):
+    def pools(self, wanted, copies, groups):
         kind = "host" if copies > 1 else "osd"
         rule = self.rule(kind)
         found = self.found_pools()
         for pool in wanted:
             name = pool["name"]
             if name not in found:
-                arguments = {"pool": name, "pg_num": PLACEMENT_GROUPS, "rule": RULES[kind]}
+                arguments = {"pool": name, "pg_num": groups, "rule": RULES[kind]}
                 self.change("pool " + name, "osd pool create", pool_type="replicated", **arguments)
         if not self.module.check_mode:
             found = self.found_pools()
         for pool in wanted:
             if pool["name"] in found:
-                self.pool(pool, found[pool["name"]], {"size": copies, "min_size": max(1, copies - 1)}, rule, kind)
+                now = found[pool["name"]]
+                options = {"size": copies, "min_size": max(1, copies - 1), "pg_num": max(groups, now["pg_num_target"])}
+                self.pool(pool, now, options, rule, kind)
 
     def found_pools(self):
         return {pool["pool_name"]: pool for pool in self.monitors.ask("osd pool ls", detail="detail")}
 
-    def pool(self, wanted, found, sizes, rule, kind):
+    def pool(self, wanted, found, options, rule, kind):
         name = wanted["name"]
-        for option, value in sizes.items():
-            if found[option] != value:
+        current = dict(found, pg_num=found["pg_num_target"])
+        for option, value in options.items():
+            if current[option] != value:
                 arguments = {"pool": name, "var": option, "val": str(value), "yes_i_really_mean_it": True}
                 self.change(f"pool {name}: {option} {value}", "osd pool set", **arguments)
         if found["crush_rule"] != rule:
@@ -160,12 +169,18 @@ class Cluster:
             arguments = {"pool": name, "app": wanted["application"]}
             self.change(f"pool {name}: {wanted['application']}", "osd pool application enable", **arguments)
 
+    def mute(self, codes):
+        muted = {mute["code"] for mute in self.monitors.ask("health").get("mutes", [])}
+        for code in codes:
+            if code not in muted:
+                self.change("muted " + code, "health mute", code=code, sticky=True)
+
     def osds(self, wanted, host, encrypt):
         """Units of the OSDs."""
         if not wanted:
             return []
         cluster = uuid.UUID(self.monitors.cluster.get_fsid())
-        known = {osd["uuid"]: osd["osd"] for osd in self.monitors.ask("osd dump")["osds"]}
+        known = {osd["uuid"]: osd for osd in self.monitors.ask("osd dump")["osds"]}
         units = []
         for number, osd in enumerate(wanted):
             identifier = str(uuid.uuid5(cluster, f"{host}/{osd.get('device') or f'file-{number}'}"))
@@ -175,18 +190,36 @@ class Cluster:
                 units.append(f"ceph-osd@{name}.service")
         return units
 
-    def on_device(self, osd, identifier, name, encrypt):
-        """An OSD on a whole device, by ceph-volume."""
-        if name is not None and os.path.exists(os.path.join(OSDS, f"ceph-{name}", "block")):
-            return name
+    def run(self, command):
+        """Run one command; Ceph's tools tell their life's story, of which the last line says what failed."""
+        code, out, err = self.module.run_command(command)
+        if code != 0:
+            lines = (err.strip() or out.strip() or "no word").splitlines()
+            raise CephError(f"{' '.join(command[2:5])}: status {code}: {lines[-1]}")
+
+    def lost(self, found, place):
+        """Raise when the OSD has served before: what it held cannot be made again in silence."""
+        if found and "new" not in found["state"]:
+            name = f"osd.{found['osd']}"
+            raise CephError(
+                f"{name} has served and {place} does not hold it any more; bring it back, "
+                f"or give it up for good with `ceph osd purge {found['osd']} --yes-i-really-mean-it`"
+            )
+
+    def on_device(self, osd, identifier, found, encrypt):
+        """An OSD on a whole device, by ceph-volume; returns its number."""
+        if found and os.path.exists(os.path.join(OSDS, f"ceph-{found['osd']}", "block")):
+            return found["osd"]
+        prepared = bool(found) and self.prepared(osd, identifier)
+        if not prepared:
+            self.lost(found, osd["device"])
         self.changes.append("OSD on " + osd["device"])
         if self.module.check_mode:
             return None
-        verb = ["activate", str(name), identifier] if name is not None and self.prepared(osd, identifier) else None
-        command = verb or ["create", "--bluestore", "--data", osd["device"], "--osd-fsid", identifier]
-        if encrypt and verb is None:
-            command.append("--dmcrypt")
-        self.module.run_command(["timeout", "600", "ceph-volume", "lvm", *command], check_rc=True)
+        create = ["create", "--bluestore", "--data", osd["device"], "--osd-fsid", identifier]
+        create += ["--dmcrypt"] if encrypt else []
+        command = ["activate", str(found["osd"]), identifier] if prepared else create
+        self.run(["timeout", "600", "ceph-volume", "lvm", *command])
         return {entry["uuid"]: entry["osd"] for entry in self.monitors.ask("osd dump")["osds"]}[identifier]
 
     def prepared(self, osd, identifier):
@@ -195,17 +228,16 @@ class Cluster:
         code, answer, _errors = self.module.run_command(command)
         return code == 0 and identifier in answer
 
-    def on_file(self, osd, identifier, name, _encrypt):
-        """An OSD on a sparse file."""
-        place = os.path.join(OSDS, f"ceph-{name}")
-        if name is not None and os.path.exists(os.path.join(place, "mkfs_done")):
-            return name
+    def on_file(self, osd, identifier, found, _encrypt):
+        """An OSD on a sparse file; returns its number."""
+        if found and os.path.exists(os.path.join(OSDS, f"ceph-{found['osd']}", "mkfs_done")):
+            return found["osd"]
+        self.lost(found, OSDS)
         self.changes.append(f"OSD on a file of {osd['file_gib']} GiB")
         if self.module.check_mode:
             return None
-        if name is None:
-            name = self.monitors.ask("osd new", uuid=identifier)["osdid"]
-            place = os.path.join(OSDS, f"ceph-{name}")
+        name = found["osd"] if found else self.monitors.ask("osd new", uuid=identifier)["osdid"]
+        place = os.path.join(OSDS, f"ceph-{name}")
         key = self.monitors.ask("auth get-or-create", entity=f"osd.{name}", caps=OSD_CAPABILITIES)[0]["key"]
         shutil.rmtree(place, ignore_errors=True)
         os.makedirs(place, mode=0o750)
@@ -217,18 +249,22 @@ class Cluster:
         command = ["ceph-osd", "--mkfs", "--no-mon-config", "--id", str(name), "--osd-uuid", identifier]
         command += ["--keyring", keyring, "--bluestore-block-size", str(osd["file_gib"] << 30)]
         command += ["--setuser", "ceph", "--setgroup", "ceph"]
-        self.module.run_command(["timeout", "120", *command], check_rc=True)
+        self.run(["timeout", "120", *command])
         return name
 
 
 def ensure(module):
     """What changed, and the units of the host's OSDs."""
     wanted = module.params
+    lock = open(LOCK, "w")  # noqa: SIM115 held until the module ends
+    fcntl.flock(lock, fcntl.LOCK_EX)
     cluster = Cluster(module, Monitors(2 if module.check_mode else wanted["patience"]))
     for user in wanted["users"]:
         cluster.user(user)
     if wanted["pools"]:
-        cluster.pools(wanted["pools"], wanted["copies"])
+        cluster.pools(wanted["pools"], wanted["copies"], wanted["placement_groups"])
+    if wanted["muted"]:
+        cluster.mute(wanted["muted"])
     units = cluster.osds(wanted["osds"], wanted["host"], wanted["encrypt"])
     return cluster.changes, units
 
@@ -247,6 +283,8 @@ def main():
             "encrypt": {"type": "bool", "default": True},
             "pools": entries,
             "copies": {"type": "int", "default": 3},
+            "placement_groups": {"type": "int", "default": 16},
+            "muted": {"type": "list", "elements": "str", "default": []},
             "users": dict(entries, options=user),
             "patience": {"type": "int", "default": 60},
         },

@@ -31,6 +31,7 @@ RETURN = r"""
 changes: {description: What was made or started, returned: always, type: list}
 """
 
+import fcntl
 import os
 import shutil
 import tempfile
@@ -38,6 +39,8 @@ import tempfile
 from ansible.module_utils.basic import AnsibleModule
 
 DATA = "/var/lib/ceph/mon"
+# A run that was killed can leave its module at work: the next one waits for it.
+LOCK = "/run/lock/socle-ceph"
 
 
 def make(module, place):
@@ -63,7 +66,8 @@ def make(module, place):
 
 def running(module, unit):
     """True when the unit is active and starts at boot."""
-    return all(module.run_command(["systemctl", verb, "--quiet", unit])[0] == 0 for verb in ("is-active", "is-enabled"))
+    verbs = ("is-active", "is-enabled")
+    return all(module.run_command(["systemctl", verb, "--quiet", unit])[0] == 0 for verb in verbs)
 
 
 def main():
@@ -80,6 +84,8 @@ def main():
     place = os.path.join(DATA, "ceph-" + module.params["name"])
     unit = f"ceph-mon@{module.params['name']}.service"
     changes = []
+    lock = open(LOCK, "w")  # noqa: SIM115 held until the module ends
+    fcntl.flock(lock, fcntl.LOCK_EX)
     if not os.path.isdir(place):
         changes.append("store of " + unit)
         if not module.check_mode:
