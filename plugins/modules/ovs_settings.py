@@ -10,6 +10,7 @@ description:
   - Reads the database of Open vSwitch with one call of C(ovs-vsctl), compares, and sets what differs with a second one.
   - Only what is named is touched. Bridges and ports that others made (OVN's own, those of guests) stay.
   - A port that stands in another bridge is moved.
+  - The settings live in a running database; when Open vSwitch does not run, it is started.
 options:
   external_ids:
     description: Keys of C(Open_vSwitch external_ids); an empty value removes the key.
@@ -44,11 +45,13 @@ changes: {description: What was set, one line each., type: list, returned: alway
 """
 
 import json
+import os
 import subprocess
 
 from ansible.module_utils.basic import AnsibleModule
 
 SECONDS = 30
+SOCKET = "/run/openvswitch/db.sock"
 
 
 class Unreachable(Exception):
@@ -168,6 +171,18 @@ def apply(found):
     vsctl(*arguments)
 
 
+def start():
+    """Start Open vSwitch when nobody listens."""
+    if os.path.exists(SOCKET):
+        return []
+    done = subprocess.run(
+        ["systemctl", "start", "openvswitch-switch"], capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise Unreachable(done.stderr.strip())
+    return ["Open vSwitch started"]
+
+
 def main():
     bridge_options = {
         "name": {"type": "str", "required": True},
@@ -184,6 +199,7 @@ def main():
         supports_check_mode=True,
     )
     try:
+        started = [] if module.check_mode else start()
         found = list(differences(module.params))
         if found and not module.check_mode:
             apply(found)
@@ -191,7 +207,7 @@ def main():
         if module.check_mode:
             module.exit_json(changed=True, changes=["everything: Open vSwitch does not run yet"])
         module.fail_json(msg="Open vSwitch: {0}".format(error))
-    changes = [description for _command, description in found]
+    changes = started + [description for _command, description in found]
     after = "".join(line + "\n" for line in changes)
     module.exit_json(
         changed=bool(changes),
