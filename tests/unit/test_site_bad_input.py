@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -155,6 +156,11 @@ def _directory(path: Path) -> None:
     path.mkdir()
 
 
+def _pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
 STRANGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "missing": (Path.unlink, "1: the file is missing; expected a YAML file; write site.yml"),
     "a folder": (_directory, "1: this is a folder; expected a YAML file; remove or rename it"),
@@ -215,3 +221,10 @@ def test_a_huge_number_is_text_and_no_memory(lab: Path) -> None:
     assert len(found) == 1
     assert '`workers` is "9999' in found[0]
     assert len(found[0]) < 200
+
+
+def test_what_a_file_says_cannot_write_on_the_terminal(lab: Path) -> None:
+    change(lab, "site.yml", "region: lab", 'region: lab\n"a\\e[31m\\nb": 1')
+    found = errors(lab)
+    assert len(found) == 1
+    assert "`a�[31m b` is not a key here" in found[0]

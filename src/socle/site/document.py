@@ -69,20 +69,20 @@ class Fault:
 
     def error(self) -> SocleError:
         """The fault as the error that a person reads."""
-        where = f"{_shown(self.path)}:{self.line}"
+        cwd = Path.cwd()
+        path = self.path.relative_to(cwd) if self.path.is_relative_to(cwd) else self.path
         return SocleError(
-            self.what,
-            where=where,
-            expected=self.expected,
-            write=self.write,
+            _one_line(self.what),
+            where=_one_line(f"{path}:{self.line}"),
+            expected=self.expected and _one_line(self.expected),
+            write=self.write and _one_line(self.write),
             exit_code=ExitCode.INVALID_SITE,
         )
 
 
-def _shown(path: Path) -> Path:
-    """The path as a person would type it: relative when it is below the current folder."""
-    cwd = Path.cwd()
-    return path.relative_to(cwd) if path.is_relative_to(cwd) else path
+def _one_line(text: str) -> str:
+    """Text that a file or its name may have chosen, without line ends or anything a terminal would obey."""
+    return "".join(char if char.isprintable() else "�" for char in " ".join(text.split()))
 
 
 class SiteErrors(SocleError):  # noqa: N818 - it holds several errors
@@ -143,6 +143,8 @@ def read(path: Path) -> Document:
 
 def _text(path: Path) -> str:
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise _FaultFoundError(Fault(path, 1, "not a regular file", "a YAML file", "remove or rename it"))
         with path.open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)
     except FileNotFoundError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -33,6 +34,18 @@ class _Reading:
 
     folder: Path
     faults: list[Fault] = field(default_factory=list)
+
+    def files(self, name: str) -> list[Path]:
+        """The YAML files of a sub-folder; none when there is no such folder."""
+        folder = self.folder / name
+        try:
+            return sorted(path for path in folder.iterdir() if path.suffix in (".yml", ".yaml"))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            what = f"the folder cannot be read: {error.strerror or type(error).__name__}"
+            self.faults.append(Fault(folder, 1, what, "a folder that you may read"))
+            return []
 
     def part[T: BaseModel](self, name: str, model: type[T]) -> Part[T] | None:
         """One file of the site; none when something in it is wrong."""
@@ -73,6 +86,8 @@ def load(folder: Path) -> Site:
         raise SiteErrors(
             [Fault(folder, 1, "no such site folder", "inventories/<site>", "name an existing folder")]
         )
+    if not os.access(folder, os.R_OK | os.X_OK):
+        raise SiteErrors([Fault(folder, 1, "the folder cannot be read", "a folder that you may read")])
     with _collector_paused():
         reading = _Reading(folder)
         parts = _parts(reading)
@@ -107,23 +122,18 @@ def _parts(reading: _Reading) -> Parts:
         registry=reading.optional("registry.yml", Registry),
         waivers=_folder(reading, "derogations", Waiver),
         tenants=_folder(reading, "tenants", Tenant),
-        tenant_files=frozenset(path.stem for path in _yaml_files(reading.folder / "tenants")),
+        tenant_files=frozenset(path.stem for path in reading.files("tenants")),
     )
 
 
 def _folder[T: BaseModel](reading: _Reading, name: str, model: type[T]) -> dict[str, Part[T]]:
     """Every YAML file of a sub-folder by its name; the wrong ones only leave their faults."""
     found: dict[str, Part[T]] = {}
-    for path in _yaml_files(reading.folder / name):
+    for path in reading.files(name):
         part = reading.typed(read(path), model)
         if part:
             found[path.name] = part
     return found
-
-
-def _yaml_files(folder: Path) -> Iterator[Path]:
-    if folder.is_dir():
-        yield from sorted(path for path in folder.iterdir() if path.suffix in (".yml", ".yaml"))
 
 
 def _site(folder: Path, parts: Parts) -> Site:

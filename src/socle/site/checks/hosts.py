@@ -33,7 +33,7 @@ def groups_have_members(hosts: Part[HostsFile]) -> Iterator[Fault]:
                 group,
                 what=f"no host is in the group `{group}`",
                 expected="at least one host in each of " + ", ".join(get_args(Group)),
-                write=f"write for example `{group}: {{hosts: {{node1: }}}}`",
+                write=f"write for example `{group}: {{hosts: {{node1: null}}}}`",
             )
 
 

@@ -131,7 +131,7 @@ def outside(part: Part[Settings], loc: tuple[str, ...], address: Address, prefix
         *loc,
         what=f"{address} is outside {prefix}",
         expected=f"an address of {prefix}",
-        write=f"write for example {prefix[1]}",
+        write=f"write an address of {prefix}",
     )
 
 
