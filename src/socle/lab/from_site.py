@@ -38,6 +38,7 @@ def plan_from_site(site: Site, catalogue: Catalogue, *, lab: str | None = None) 
         debian=Debian(str(mirror.url), mirror.suite, tuple(mirror.components)),
         zones=zones,
         nodes=tuple(_node(host, prefixes, catalogue) for host in site.hosts.values()),
+        names=tuple((str(e.address), e.name) for e in (site.endpoints.internal, site.endpoints.public)),
     )
 
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Literal
 
 from socle import catalogue
 from socle.errors import ExitCode, SocleError
-from socle.lab import network, prerequisites, ssh
+from socle.lab import names, network, prerequisites, ssh
+from socle.lab.additions import add_packages, missing_packages
 from socle.lab.container import Container
 from socle.lab.disk import Disk, host_key, make_disk
 from socle.lab.from_site import plan_from_site
@@ -39,8 +40,8 @@ class NodeStatus:
     address: str
     state: Literal["absent", "stopped", "running"]
     memory_mib: int = 0
-    outdated: bool = False
-    """The node's disk was made before the list of its packages changed."""
+    lacks: tuple[str, ...] = ()
+    """Packages that the catalogue asks for since the node's disk was made; the next ``up`` adds them."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +84,10 @@ class Lab:
                 network.check_free(self.plan)
             self._make_disks(progress)
             network.ensure_bridges(self.plan)
+            names.publish(self.plan.name, self.plan.names)
             with ThreadPoolExecutor(len(self.plan.nodes)) as pool:
                 list(pool.map(lambda node: self._start(node, progress), self.plan.nodes))
+            self._add_packages(progress)
             prune(layers_in_use(self.state.parent))
 
     def down(self, progress: Progress) -> None:
@@ -94,10 +97,11 @@ class Lab:
             SocleError: a process cannot be killed.
         """
         with self._lock() as lock:
-            names = self._node_names()
-            with ThreadPoolExecutor(max(len(names), 1)) as pool:
-                list(pool.map(lambda name: self._stop(name, progress), names))
+            nodes = self._node_names()
+            with ThreadPoolExecutor(max(len(nodes), 1)) as pool:
+                list(pool.map(lambda name: self._stop(name, progress), nodes))
             network.remove_bridges(self.plan)
+            names.withdraw(self.plan.name)
             lock.unlink()
             self._run_dir().rmdir()
 
@@ -156,6 +160,14 @@ class Lab:
         container.wait_for_ssh(node.address)
         progress(f"{node.name} answers on {node.address}")
 
+    def _add_packages(self, progress: Progress) -> None:
+        """Install what the catalogue asks for since the nodes' disks were made."""
+        for node in self.plan.nodes:
+            missing = missing_packages(node, self.disk(node.name))
+            if missing:
+                progress(f"{node.name} gets {', '.join(missing)}")
+                add_packages(node, self.disk(node.name), self.ssh_config)
+
     def _stop(self, name: str, progress: Progress) -> None:
         container = self.container(name)
         was_running = container.running()
@@ -173,7 +185,7 @@ class Lab:
             address=str(node.address),
             state="running" if running else "stopped" if disk.exists else "absent",
             memory_mib=container.memory_mib() if running else 0,
-            outdated=disk.exists and set(disk.packages) != set(node.packages),
+            lacks=missing_packages(node, disk) if disk.exists else (),
         )
 
     def _layers_cached(self) -> bool:

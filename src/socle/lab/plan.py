@@ -66,6 +66,8 @@ class LabPlan:
     debian: Debian
     zones: tuple[LabZone, ...]
     nodes: tuple[LabNode, ...]
+    names: tuple[tuple[str, str], ...] = ()
+    """Address and name of what this machine must find without a DNS server."""
 
     def zone(self, name: str) -> LabZone:
         """The zone of this name; KeyError when the lab has none."""
