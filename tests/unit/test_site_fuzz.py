@@ -21,12 +21,12 @@ LAB = project_root() / "inventories" / "lab"
 FILES = sorted(str(path.relative_to(LAB)) for path in LAB.rglob("*.yml"))
 QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
-PLAUSIBLE = [
-    *"10.77.0.1 0.0.0.0 ::1 fe80::1%eth0 10.77.0.0/24 10.77.4.1/32 0.0.0.0/0 ::/0 130000003 210000014".split(),
-    *"2027-01-04 9999-12-31 0001-01-01 2026-01-01T00:00:00Z XS L XL certified erased production recette".split(),
-    *"ctl1 cmp1 sto1 controllers lab web socle.nano socle-web internet site dns custodians shamir health ~".split(),
-    *(0, 1, 2, 3, 24, 29, 65535, 10_000_000, True, False, 0.1, 1.0),
-]
+NEARLY_RIGHT = """
+10.77.0.1 0.0.0.0 ::1 fe80::1%eth0 10.77.0.0/24 10.77.4.1/32 0.0.0.0/0 ::/0 130000003 210000014
+2027-01-04 9999-12-31 0001-01-01 2026-01-01T00:00:00Z XS L XL certified erased production recette
+ctl1 cmp1 sto1 controllers lab web socle.nano socle-web internet site dns custodians shamir health ~
+"""
+PLAUSIBLE = [*NEARLY_RIGHT.split(), 0, 1, 2, 3, 24, 29, 65535, 10_000_000, True, False, 0.1, 1.0]
 SCALARS = (
     st.none()
     | st.booleans()
