@@ -1,0 +1,194 @@
+"""Roles as their files describe them, with variables rendered by Ansible itself: no node is asked."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from socle.paths import project_root
+
+ROOT = project_root()
+# Ansible reads it once, when its first module is imported.
+os.environ["ANSIBLE_CONFIG"] = str(ROOT / "ansible.cfg")
+
+from ansible.inventory.manager import InventoryManager  # noqa: E402
+from ansible.parsing.dataloader import DataLoader  # noqa: E402
+from ansible.plugins.loader import init_plugin_loader  # noqa: E402
+from ansible.template import Templar, trust_as_template  # noqa: E402
+from ansible.vars.hostvars import HostVars  # noqa: E402
+from ansible.vars.manager import VariableManager  # noqa: E402
+
+DEFAULT_MODES = {"file": "0644", "directory": "0755"}
+WITHOUT_CONTENT = "map('rejectattr', 'key', 'eq', 'content') | map('items2dict')"
+init_plugin_loader()
+
+
+def read_yaml(path: Path) -> Any:
+    """A YAML file as plain data; None when there is none."""
+    return YAML(typ="safe", pure=True).load(path.read_text("utf-8")) if path.is_file() else None
+
+
+@dataclass(frozen=True)
+class LaidFile:
+    """One entry of a role's bundle on one host."""
+
+    role: str
+    path: str
+    state: str
+    owner: str
+    group: str
+    mode: str
+    secret: bool
+    template: str | None
+    wakes: tuple[str, ...]
+
+    @property
+    def for_the_world(self) -> bool:
+        """Whether any account of the host may read it."""
+        return bool(int(self.mode, 8) & 0o007)
+
+
+@dataclass(frozen=True)
+class Role:
+    """A role of the project."""
+
+    name: str
+
+    @property
+    def folder(self) -> Path:
+        """Its folder in ``roles/``."""
+        return ROOT / "roles" / self.name
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """Variables that a site may set."""
+        return read_yaml(self.folder / "defaults/main.yml") or {}
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        """Variables of its own."""
+        return read_yaml(self.folder / "vars/main.yml") or {}
+
+    @property
+    def specification(self) -> dict[str, Any]:
+        """The entry point ``main`` of its argument_specs; empty when it has none."""
+        return (
+            (read_yaml(self.folder / "meta/argument_specs.yml") or {})
+            .get("argument_specs", {})
+            .get("main", {})
+        )
+
+    @property
+    def tasks(self) -> list[dict[str, Any]]:
+        """All tasks of all its task files."""
+        return [task for path in sorted(self.folder.glob("tasks/*.yml")) for task in read_yaml(path) or []]
+
+    @property
+    def handlers(self) -> list[dict[str, Any]]:
+        """Its handlers, in the order in which they run."""
+        return read_yaml(self.folder / "handlers/main.yml") or []
+
+    @property
+    def templates(self) -> set[str]:
+        """Paths of its templates below ``templates/``."""
+        base = self.folder / "templates"
+        return {str(path.relative_to(base)) for path in base.rglob("*") if path.is_file()}
+
+    @property
+    def bundles(self) -> list[str]:
+        """Expressions of the files that ``tasks/main.yml`` lays, as written."""
+        tasks = read_yaml(self.folder / "tasks/main.yml")
+        found = (task["bundle"].get("files") for task in tasks if "bundle" in task)
+        return [expression for expression in found if expression]
+
+
+@cache
+def roles() -> tuple[Role, ...]:
+    """All roles by name."""
+    return tuple(Role(path.name) for path in sorted((ROOT / "roles").iterdir()) if path.is_dir())
+
+
+class SiteVariables:
+    """All variables of a site's hosts, as playbooks see them."""
+
+    def __init__(self, site: str) -> None:
+        self.loader = DataLoader()
+        self.loader.set_basedir(str(ROOT))
+        source = str(ROOT / "inventories" / site / "site.yml")
+        self.inventory = InventoryManager(loader=self.loader, sources=[source])
+        self.manager = VariableManager(loader=self.loader, inventory=self.inventory)
+        self.hostvars = HostVars(self.inventory, self.manager, self.loader)
+        self._known: dict[str, dict[str, Any]] = {}
+
+    @property
+    def hosts(self) -> list[str]:
+        """Names of all hosts."""
+        return [host.name for host in self.inventory.get_hosts()]
+
+    def known(self, host: str) -> dict[str, Any]:
+        """Variables of a host outside of any role."""
+        if host not in self._known:
+            self._known[host] = self.manager.get_vars(host=self.inventory.get_host(host))
+        return {**self._known[host], "hostvars": self.hostvars, "ansible_play_hosts": self.hosts}
+
+    def components(self, host: str) -> list[str]:
+        """What runs on a host."""
+        return list(self.known(host)["node"]["components"])
+
+    def render(self, host: str, role: Role, expression: str) -> Any:
+        """The value of an expression inside a role."""
+        own = {**_trusted(role.defaults), **self.known(host), **_trusted(role.variables)}
+        templar = Templar(loader=self.loader, variables=own)
+        return templar.template(trust_as_template(f"{{{{ {expression} }}}}"))
+
+    def laid(self, host: str, role: Role) -> list[LaidFile]:
+        """The files that a role lays on a host. Their contents are not rendered."""
+        found = []
+        for expression in role.bundles:
+            bare = _bare(expression)
+            keys = self.render(host, role, f"({bare}) | map('list') | list")
+            plain = self.render(host, role, f"({bare}) | map('dict2items') | {WITHOUT_CONTENT} | list")
+            found += [
+                _laid(role.name, entry, "content" in has) for entry, has in zip(plain, keys, strict=True)
+            ]
+        return found
+
+
+def _laid(role: str, entry: dict[str, Any], has_content: bool) -> LaidFile:
+    state = entry.get("state", "file")
+    rendered = state == "file" and not has_content
+    template = entry.get("template") or f"{entry['path'].lstrip('/')}.j2"
+    return LaidFile(
+        role=role,
+        path=entry["path"],
+        state=state,
+        owner=entry.get("owner", "root"),
+        group=entry.get("group", "root"),
+        mode=entry.get("mode", DEFAULT_MODES.get(state, "0777")),
+        secret=bool(entry.get("secret")),
+        template=template if rendered else None,
+        wakes=tuple(entry.get("wakes", ())),
+    )
+
+
+def _bare(expression: str) -> str:
+    """What stands between the braces."""
+    found = re.fullmatch(r"\s*\{\{(.*)\}\}\s*", expression, re.DOTALL)
+    if not found:
+        raise ValueError(f"not one expression: {expression}")
+    return found[1].strip()
+
+
+def _trusted(value: Any) -> Any:
+    """The same data with its texts allowed to be templates."""
+    if isinstance(value, dict):
+        return {key: _trusted(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_trusted(item) for item in value]
+    return trust_as_template(value) if isinstance(value, str) else value
