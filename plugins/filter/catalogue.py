@@ -13,7 +13,9 @@ type Entries = Mapping[str, Mapping[str, Any]]
 
 def database_accounts(catalogue: Entries) -> list[dict[str, Any]]:
     """Components that own databases, each with their names."""
-    return [{"name": name, "databases": e["databases"]} for name, e in catalogue.items() if e.get("databases")]
+    return [
+        {"name": name, "databases": e["databases"]} for name, e in catalogue.items() if e.get("databases")
+    ]
 
 
 def queue_accounts(catalogue: Entries) -> list[str]:
@@ -40,7 +42,9 @@ def published(catalogue: Entries) -> list[dict[str, Any]]:
     ]
 
 
-def host_certificates(catalogue: Entries, node: Mapping[str, Any], site: Mapping[str, Any]) -> list[dict[str, Any]]:
+def host_certificates(
+    catalogue: Entries, node: Mapping[str, Any], site: Mapping[str, Any]
+) -> list[dict[str, Any]]:
     """The certificates that a host asks OpenBao for."""
     wanted = certificates_of(
         {name: catalogue[name] for name in node["components"]},

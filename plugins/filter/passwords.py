@@ -1,4 +1,4 @@
-"""Passwords in the forms in which MariaDB and RabbitMQ keep them, so that no configuration holds them in clear."""
+"""Passwords as MariaDB and RabbitMQ keep them, so that no configuration holds them in clear."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def mariadb_password(password: str) -> str:
 def rabbitmq_password(password: str) -> str:
     """RabbitMQ's salted SHA-256, in base64: four bytes of salt, then SHA-256(salt + password).
 
-    The salt comes from the password, which is random and used once, so that a second run writes the same file.
+    The salt comes from the password, which is random and used once: a second run writes the same file.
     Source: https://www.rabbitmq.com/docs/passwords
     """
     salt = hashlib.sha256(b"salt:" + password.encode()).digest()[:4]

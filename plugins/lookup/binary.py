@@ -34,7 +34,9 @@ from socle.tools.builder import sha256
 class LookupModule(LookupBase):
     """``lookup('binary', '<name>')``."""
 
-    def run(self, terms: list[str], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[dict[str, str]]:
+    def run(
+        self, terms: list[str], variables: dict[str, Any] | None = None, **kwargs: Any
+    ) -> list[dict[str, str]]:
         """Path and SHA-256 of each binary."""
         own = (variables or {}).get("site", {}).get("binaries", {})
         return [_find(name, own.get(name.replace("-", "_"))) for name in terms]

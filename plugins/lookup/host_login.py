@@ -6,8 +6,8 @@ DOCUMENTATION = r"""
 name: host_login
 short_description: Get a host's login to OpenBao
 description:
-  - Reads the RoleID of the AppRole and asks for a SecretID that stays in OpenBao. What travels is a token that opens
-    it once, within a minute. If somebody else opened it on the way, the host notices.
+  - Reads the RoleID of the AppRole and asks for a SecretID that stays in OpenBao. What travels is a token
+    that opens it once, within a minute. If somebody else opened it on the way, the host notices.
 options:
   _terms: {description: Names of AppRoles., type: list, elements: str, required: true}
 """
@@ -18,7 +18,7 @@ login: "{{ lookup('host_login', 'host-' ~ node.name) }}"
 
 RETURN = r"""
 _raw:
-  description: For each AppRole, C(role_id), C(wrapping_token) and C(trust), the PEM to trust for this one exchange.
+  description: For each AppRole, C(role_id), C(wrapping_token) and C(trust), the PEM to trust this one time.
   type: list
   elements: dict
 """
@@ -39,7 +39,9 @@ WRAP_TTL = "60s"
 class LookupModule(LookupBase):
     """``lookup('host_login', '<AppRole>')``."""
 
-    def run(self, terms: list[str], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[dict[str, str]]:
+    def run(
+        self, terms: list[str], variables: dict[str, Any] | None = None, **kwargs: Any
+    ) -> list[dict[str, str]]:
         """One login for each AppRole."""
         try:
             return [_login(role) for role in terms]

@@ -6,9 +6,10 @@ DOCUMENTATION = r"""
 name: secret
 short_description: Read secrets of components from OpenBao
 description:
-  - Reads C(kv/services/<component>) of a KV v2 engine with the token of the environment, once for each component and task.
+  - Reads C(kv/services/<component>) of a KV v2 engine with the token of the environment, once for each
+    component and task.
   - E(BAO_ADDR), E(BAO_TOKEN) and E(BAO_CACERT) say where and as whom.
-  - With E(SOCLE_PLAN_WITHOUT_VAULT) set, before the first deployment, every secret reads as the same placeholder.
+  - With E(SOCLE_PLAN_WITHOUT_VAULT) set, before the first deployment, all secrets read alike.
 options:
   _terms: {description: Secrets as C(<component>/<name>)., type: list, elements: str, required: true}
 """
@@ -53,5 +54,7 @@ def _secret(term: str) -> str:
     answer = openbao.read(f"kv/data/services/{component}")
     values = answer["data"]["data"] if answer else {}
     if name not in values:
-        raise SocleError("is not in OpenBao", where=term, write="name it in the catalogue and run `socle deploy`")
+        raise SocleError(
+            "is not in OpenBao", where=term, write="name it in the catalogue and run `socle deploy`"
+        )
     return str(values[name])

@@ -7,9 +7,10 @@ DOCUMENTATION = r"""
 module: packages
 short_description: Install the Debian packages of a node
 description:
-  - One query of dpkg tells what is missing. Only when something is, the package lists are fetched and the rest is installed.
-  - The daemons of new packages are not started by their installation, since their configuration is still to come;
-    D-Bus and polkit are, because others wait for them.
+  - One query of dpkg tells what is missing. Only when something is, the package lists are fetched and it is
+    installed.
+  - The daemons of new packages are not started by their installation, since their configuration is still to
+    come; D-Bus and polkit are, because others wait for them.
   - An installation that was interrupted is finished first.
 options:
   names: {description: Packages that are installed., type: list, elements: str, required: true}
@@ -32,7 +33,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 POLICY = "/usr/sbin/policy-rc.d"
 MARK = "# Socle: no daemon is started before its role has configured it."
-POLICY_TEXT = '#!/bin/sh\n{0}\ncase "$1" in dbus*|polkit*) exit 0 ;; esac\nexit 101\n'.format(MARK)
+POLICY_TEXT = f'#!/bin/sh\n{MARK}\ncase "$1" in dbus*|polkit*) exit 0 ;; esac\nexit 101\n'
 ENVIRONMENT = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8", "NEEDRESTART_MODE": "l"}
 APT = ["apt-get", "--yes", "--quiet", "-o", "DPkg::Lock::Timeout=300", "-o", "Dpkg::Use-Pty=0"]
 KEEP_OURS = ["-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold"]
@@ -43,7 +44,7 @@ def statuses(module):
     command = ["dpkg-query", "--show", "--showformat", "${Package}\\t${db:Status-Status}\\n"]
     code, out, err = module.run_command(command)
     if code != 0:
-        module.fail_json(msg="dpkg-query: {0}".format(err.strip()))
+        module.fail_json(msg=f"dpkg-query: {err.strip()}")
     return dict(line.split("\t") for line in out.splitlines() if "\t" in line)
 
 
@@ -51,7 +52,7 @@ def run(module, command):
     code, out, err = module.run_command(command, environ_update=ENVIRONMENT)
     if code != 0:
         tail = "\n".join((err.strip() or out.strip()).splitlines()[-8:])
-        module.fail_json(msg="{0}:\n{1}".format(" ".join(command[:1] + command[-1:]), tail))
+        module.fail_json(msg="{}:\n{}".format(" ".join(command[:1] + command[-1:]), tail))
 
 
 def hold_daemons():
@@ -60,7 +61,7 @@ def hold_daemons():
         return False
     with open(POLICY, "w") as stream:
         stream.write(POLICY_TEXT)
-    os.chmod(POLICY, 0o755)
+    os.chmod(POLICY, 0o755)  # noqa: S103 - a program that dpkg runs
     return True
 
 
@@ -83,7 +84,7 @@ def install(module, missing, half_way):
         if half_way:
             run(module, ["dpkg", "--configure", "--pending", "--force-confdef", "--force-confold"])
         if missing:
-            run(module, APT + ["-o", "APT::Update::Error-Mode=any", "update"])
+            run(module, [*APT, "-o", "APT::Update::Error-Mode=any", "update"])
             recommends = [] if module.params["recommends"] else ["--no-install-recommends"]
             run(module, APT + KEEP_OURS + recommends + ["install", "--"] + missing)
     finally:

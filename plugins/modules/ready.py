@@ -18,9 +18,16 @@ options:
     required: true
     suboptions:
       name: {description: How an error calls the check; by default what it tries., type: str}
-      url: {description: Address that must answer with one of the statuses; redirections are not followed., type: str}
-      status: {description: Statuses that count as ready; by default all from 200 to 399., type: list, elements: int}
-      ca_file: {description: PEM file of the authorities to trust; by default those of the system., type: path}
+      url:
+        description: Address that must answer with one of the statuses; redirections are not followed.
+        type: str
+      status:
+        description: Statuses that count as ready; by default all from 200 to 399.
+        type: list
+        elements: int
+      ca_file:
+        description: PEM file of the authorities to trust; by default those of the system.
+        type: path
       tcp: {description: C(host:port) that must accept a connection., type: str}
       unix: {description: Path of a Unix socket that must accept a connection., type: path}
       command: {description: Program and arguments that must end with status 0., type: list, elements: str}
@@ -52,7 +59,7 @@ ATTEMPT = 10.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 1.0
 
 
-class NotReady(Exception):
+class NotReadyError(Exception):
     """Why a check did not pass this time."""
 
 
@@ -66,7 +73,7 @@ def try_url(check):
     finally:
         connection.close()
     if status not in (check["status"] or range(200, 400)):
-        raise NotReady("HTTP status {0}".format(status))
+        raise NotReadyError(f"HTTP status {status}")
 
 
 def connect(parts, ca_file):
@@ -93,7 +100,7 @@ def try_command(check):
     )
     if done.returncode != 0:
         said = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()
-        raise NotReady("status {0}{1}".format(done.returncode, ": " + said[-1] if said else ""))
+        raise NotReadyError(f"status {done.returncode}" + (f": {said[-1]}" if said else ""))
 
 
 TRIES = {"url": try_url, "tcp": try_tcp, "unix": try_unix, "command": try_command}
@@ -108,8 +115,8 @@ def reason(check):
     try:
         TRIES[kind(check)](check)
     except subprocess.TimeoutExpired:
-        return "no end after {0:.0f} s".format(ATTEMPT)
-    except (OSError, http.client.HTTPException, NotReady) as error:
+        return f"no end after {ATTEMPT:.0f} s"
+    except (OSError, http.client.HTTPException, NotReadyError) as error:
         return str(error) or type(error).__name__
     return None
 
@@ -117,7 +124,7 @@ def reason(check):
 def label(check):
     what = check[kind(check)]
     what = " ".join(what) if isinstance(what, list) else what
-    return "{0} ({1})".format(check["name"], what) if check["name"] else what
+    return "{} ({})".format(check["name"], what) if check["name"] else what
 
 
 def wait(checks, timeout):
@@ -161,9 +168,7 @@ def main():
     failures = wait(module.params["checks"], module.params["timeout"])
     waited = round(time.monotonic() - begun, 1)
     if failures:
-        lines = [
-            "{0}: not ready after {1} s: {2}".format(label(check), waited, why) for check, why in failures
-        ]
+        lines = [f"{label(check)}: not ready after {waited} s: {why}" for check, why in failures]
         module.fail_json(msg="\n".join(lines), waited=waited)
     module.exit_json(changed=False, waited=waited)
 

@@ -8,16 +8,17 @@ module: units
 short_description: Start, stop, mask and restart systemd units in one execution
 description:
   - Reads the state of all units with one call of C(systemctl show) and acts only on those that differ.
-  - Reloads systemd's own configuration first when a unit file or a drop-in changed, or when systemd does not know a unit.
+  - Reloads systemd's own configuration first when a unit file or a drop-in changed, or when systemd does not
+    know a unit.
   - Scripts of C(/etc/init.d) that systemd wraps are understood as well.
   - A unit that does not come up fails the task with the last lines of its journal.
   - In check mode a unit that no package brought yet counts as one that would be started.
 options:
   started: {description: Units that are enabled and active., type: list, elements: str, default: []}
-  stopped: {description: Units that are disabled and inactive; they need not exist., type: list, elements: str, default: []}
+  stopped: {description: Units that are disabled and inactive., type: list, elements: str, default: []}
   masked: {description: Units that are stopped and cannot be started., type: list, elements: str, default: []}
-  restarted: {description: Units to restart now; one that does not run is started., type: list, elements: str, default: []}
-  reloaded: {description: Units to reload now; one that does not run is started., type: list, elements: str, default: []}
+  restarted: {description: Units to restart or start., type: list, elements: str, default: []}
+  reloaded: {description: Units to reload now or to start., type: list, elements: str, default: []}
 """
 
 EXAMPLES = r"""
@@ -27,7 +28,7 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-actions: {description: What was done or would be done, type: list, returned: always, sample: ["start haproxy.service"]}
+actions: {description: What is done, type: list, returned: always, sample: ["start haproxy.service"]}
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -53,7 +54,7 @@ class Systemd:
         # A native unit is enabled as such: runlevels of a script of the same name mean nothing to systemd.
         native = arguments[0] in ("enable", "disable") and not self.scripts.intersection(arguments)
         return self.module.run_command(
-            ["systemctl", "--no-pager", "--no-ask-password"] + list(arguments),
+            ["systemctl", "--no-pager", "--no-ask-password", *list(arguments)],
             environ_update={"SYSTEMCTL_SKIP_SYSV": "1"} if native else {},
         )
 
@@ -64,10 +65,10 @@ class Systemd:
         code, out, err = self.call("show", "--property=" + PROPERTIES, "--", *units)
         blocks = [block for block in out.split("\n\n") if block.strip()]
         if code != 0 or len(blocks) != len(units):
-            self.module.fail_json(msg="systemctl show: {0}".format((err or out).strip() or "no answer"))
+            self.module.fail_json(msg="systemctl show: {}".format((err or out).strip() or "no answer"))
         states = {
             unit: dict(line.split("=", 1) for line in block.splitlines())
-            for unit, block in zip(units, blocks)
+            for unit, block in zip(units, blocks, strict=False)
         }
         self.scripts |= {unit for unit in units if states[unit]["UnitFileState"] == "generated"}
         return states
@@ -76,17 +77,17 @@ class Systemd:
         """Run one verb on all units, and fail with what the journal says when one does not obey."""
         if not units:
             return
-        self.actions += ["{0} {1}".format(verb, unit) for unit in units]
+        self.actions += [f"{verb} {unit}" for unit in units]
         if self.module.check_mode:
             return
-        code, out, err = self.call(verb, *(list(options) + ["--"] + units))
+        code, out, err = self.call(verb, *([*list(options), "--", *units]))
         if code != 0:
-            self.give_up("systemctl {0}: {1}".format(verb, (err or out).strip()), units)
+            self.give_up(f"systemctl {verb}: {(err or out).strip()}", units)
 
     def give_up(self, reason, units):
         states = self.show(units)
         failed = [u for u in units if states[u]["ActiveState"] not in RUNNING] or units
-        journals = ["{0}:\n{1}".format(unit, self.journal(unit)) for unit in failed]
+        journals = [f"{unit}:\n{self.journal(unit)}" for unit in failed]
         self.module.fail_json(msg=reason + "\n" + "\n".join(journals), actions=self.actions)
 
     def journal(self, unit):
@@ -104,7 +105,7 @@ def names(module, parameter):
 
 
 def reload_systemd(systemd, units):
-    """Read unit files again when one is newer than what systemd knows. A unit not known at all may be a new file."""
+    """Read unit files again when one is newer than what systemd knows. An unknown unit may be a new file."""
     states = systemd.show(units)
     stale = [u for u in units if states[u]["NeedDaemonReload"] == "yes"]
     unknown = [u for u in units if states[u]["LoadState"] in ("not-found", "error", "bad-setting")]
@@ -112,7 +113,7 @@ def reload_systemd(systemd, units):
         return states
     code, out, err = systemd.call("daemon-reload")
     if code != 0:
-        systemd.module.fail_json(msg="systemctl daemon-reload: {0}".format((err or out).strip()))
+        systemd.module.fail_json(msg=f"systemctl daemon-reload: {(err or out).strip()}")
     if stale:
         systemd.actions.append("daemon-reload for " + ", ".join(stale))
     return systemd.show(units)
@@ -144,7 +145,7 @@ def must_exist(systemd, units, states):
     missing = [unit for unit in units if not exists(states[unit])]
     if missing and not systemd.module.check_mode:
         systemd.module.fail_json(
-            msg="{0} does not exist; is its package installed?".format(", ".join(missing))
+            msg="{} does not exist; is its package installed?".format(", ".join(missing))
         )
 
 
@@ -162,7 +163,7 @@ def start(systemd, units, states):
 
 
 def came_up(systemd, units):
-    """`systemctl start` says yes to a unit whose conditions fail, and to a daemon that dies a moment later."""
+    """`systemctl start` says yes to a unit whose conditions fail, and to a daemon that dies at once."""
     if systemd.module.check_mode or not units:
         return
     states = systemd.show(units)
@@ -170,10 +171,10 @@ def came_up(systemd, units):
         state = states[unit]
         if runs(state) or (state["Type"] == "oneshot" and state["ActiveState"] == "inactive"):
             continue
-        why = "is {0} ({1})".format(state["ActiveState"], state["SubState"])
+        why = "is {} ({})".format(state["ActiveState"], state["SubState"])
         if "no" in (state.get("ConditionResult"), state.get("AssertResult")):
             why += ", a Condition or Assert of the unit is not met"
-        systemd.give_up("{0} {1} after its start".format(unit, why), [unit])
+        systemd.give_up(f"{unit} {why} after its start", [unit])
 
 
 def again(systemd, verb, units, states):
@@ -204,7 +205,7 @@ def main():
     )
     systemd = Systemd(module)
     wanted = {name: names(module, name) for name in parameters}
-    states = reload_systemd(systemd, sorted(set(unit for units in wanted.values() for unit in units)))
+    states = reload_systemd(systemd, sorted({unit for units in wanted.values() for unit in units}))
     mask(systemd, wanted["masked"], states)
     stop(systemd, wanted["stopped"], states)
     again(systemd, "restart", wanted["restarted"], states)

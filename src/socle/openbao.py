@@ -1,6 +1,7 @@
 """One request to OpenBao as the environment says (``BAO_ADDR``, ``BAO_TOKEN``, ``BAO_CACERT``).
 
-For Ansible's look-ups, which run in a new process for each task: the standard library loads in no time, hvac does not.
+For Ansible's look-ups, which run in a new process for each task: the standard library loads in no time,
+hvac does not.
 """
 
 from __future__ import annotations

@@ -33,7 +33,9 @@ __all__ = [
 
 
 def prepare(place: Place, tell: Callable[[str], None] = lambda _line: None) -> bool:
-    """Bring OpenBao from whatever state it is in to ready; true when something was done. Safe to kill and repeat.
+    """Bring OpenBao from whatever state it is in to ready; true when something was done.
+
+    Safe to kill and to repeat.
 
     Args:
         tell: gets one line for each thing that was done.

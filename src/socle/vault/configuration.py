@@ -1,4 +1,4 @@
-"""What OpenBao is to be: mounts, authorities, policies, AppRoles. Applied with a root token that dies at once."""
+"""What OpenBao is to be: mounts, authorities, policies, AppRoles. Applied with a root token that dies."""
 
 from __future__ import annotations
 

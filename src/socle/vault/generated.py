@@ -1,4 +1,4 @@
-"""The components' passwords and keys: made once, by the kind that the catalogue says, and only when missing."""
+"""The components' passwords and keys: made once, of the kind that the catalogue says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the deploying machine logs in: as itself for minutes, and through a wrapped SecretID for a longer task."""
+"""How the deploying machine logs in: as itself for minutes, through a wrapped SecretID for longer tasks."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ CURVE = {"key_type": "ec", "key_bits": 384}
 
 
 def configure(speaker: Any, place: Place) -> None:
-    """Make the authorities that are missing, set the hosts' roles, and keep the root certificate in the state folder."""
+    """Make the authorities that are missing, set the hosts' roles, keep the root in the state folder."""
     ensure_root(speaker, place)
     ensure_services(speaker, place)
     for host in place.hosts:

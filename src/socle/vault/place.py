@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Literal
 
 from socle.catalogue import Catalogue
+from socle.catalogue.host_certificates import HostCertificate, certificates_of
 from socle.paths import state_dir
 from socle.site import Site
-from socle.catalogue.host_certificates import HostCertificate, certificates_of
 
 
 @dataclass(frozen=True)

@@ -101,12 +101,13 @@ def sealed(place: Place) -> SocleError:
 def initialise(place: Place) -> bool:
     """Initialise OpenBao unless it is; true when this call did.
 
-    The answer, which holds the unseal shares and the root token, exists only once. So the intent is on disk before
-    the request, and the answer before anything else is done. After a kill in between, the intent is still there and
-    the shares are not: nobody ever had a token, the storage holds nothing, and it is deleted to begin again.
+    The answer, which holds the unseal shares and the root token, exists only once. So the intent is on disk
+    before the request, and the answer before anything else is done. After a kill in between, the intent is
+    still there and the shares are not: nobody ever had a token, so the storage holds nothing, and it is deleted
+    to begin again.
 
     Raises:
-        SocleError: the site asks for a seal or a custody that the kit cannot make, or OpenBao does not answer.
+        SocleError: the site asks for a seal or a custody that is not available, or OpenBao does not answer.
     """
     _refuse_what_is_not_made(place)
     keys, pending = place.folder / KEYS, place.folder / PENDING

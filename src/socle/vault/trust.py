@@ -1,7 +1,7 @@
 """Which certificates the deploying machine trusts when it speaks to OpenBao.
 
 Once the PKI is there, that is the site's root and nothing else. Before, and as long as a node still shows the
-certificate that it made for its first start, that very certificate is pinned beside the root; it is read over SSH.
+certificate that it made for its first start, that very certificate is pinned beside the root, read over SSH.
 """
 
 from __future__ import annotations

@@ -1,0 +1,315 @@
+"""OpenBao from the deploying machine, against a real server on the loopback (built if the cache has none)."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from socle import vault
+from socle.catalogue.host_certificates import HostCertificate
+from socle.errors import ExitCode, SocleError
+from socle.tools import binary
+from socle.vault import configuration, durable, login, remote, seal
+from socle.vault.api import client, plainly
+from socle.vault.place import CertifiedHost, Place, VaultNode
+from socle.vault.seal import root_token
+
+HOST = CertifiedHost(
+    "ctl1", "127.0.0.1", (HostCertificate("endpoints", "haproxy", "haproxy", ("cloud.test",), ("10.0.0.1",)),)
+)
+SECRETS = {"keystone": {"admin": "password", "fernet_0": "fernet"}, "ceph": {"fsid": "uuid", "mon": "cephx"}}
+
+
+class Server:
+    """A server of OpenBao on a free port of the loopback, with its storage in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port: int = free.getsockname()[1]
+        self._certificate()
+        folder.joinpath("bao.hcl").write_text(f"""
+            api_addr = "https://127.0.0.1:{self.port}"
+            cluster_addr = "https://127.0.0.1:{self.port + 1}"
+            storage "raft" {{ path = "{folder}/data"  node_id = "one"  performance_multiplier = 1 }}
+            listener "tcp" {{
+              address = "127.0.0.1:{self.port}"
+              cluster_address = "127.0.0.1:{self.port + 1}"
+              tls_cert_file = "{folder}/crt"
+              tls_key_file = "{folder}/key"
+            }}
+            audit "file" "file" {{ options {{ file_path = "{folder}/audit.log" }} }}
+        """)
+
+    def _certificate(self) -> None:
+        command = (
+            "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=test"
+        )
+        files = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "key", "-out", "crt"]
+        subprocess.run([*command.split(), *files], cwd=self.folder, check=True, capture_output=True)
+
+    def start(self) -> None:
+        self.folder.joinpath("data").mkdir(exist_ok=True)
+        with self.folder.joinpath("log").open("ab") as log:
+            command = [binary("bao"), "server", f"-config={self.folder}/bao.hcl"]
+            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+        end = time.monotonic() + 30
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+            except OSError:
+                assert time.monotonic() < end, self.folder.joinpath("log").read_text()
+                time.sleep(0.05)
+            else:
+                return
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def wipe(self) -> None:
+        self.stop()
+        subprocess.run(["rm", "-rf", str(self.folder / "data")], check=True)
+        self.start()
+
+
+def begin(folder: Path, patch: pytest.MonkeyPatch) -> tuple[Server, Place]:
+    """A new server, and a place whose state is in the folder; what goes by SSH is done here."""
+    folder.joinpath("server").mkdir()
+    made = Server(folder / "server")
+    made.start()
+    patch.setenv("SOCLE_STATE", str(folder / "state"))
+    certificate = made.folder.joinpath("crt").read_text()
+    patch.setattr(remote, "bootstrap_certificate", lambda _place, _node: certificate)
+    patch.setattr(remote, "reset", lambda _place, _node: made.wipe())
+    return made, Place(
+        site="probe",
+        title="Probe",
+        nodes=(VaultNode("one", "127.0.0.1", made.port),),
+        deploy_user="socle",
+        deployers=("127.0.0.1",),
+        shares=3,
+        threshold=2,
+        seal="shamir",
+        custody="local",
+        hosts=(HOST,),
+        secrets=SECRETS,
+    )
+
+
+@pytest.fixture
+def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Server, Place]]:
+    """A server that nobody has initialised."""
+    server, place = begin(tmp_path, monkeypatch)
+    yield server, place
+    server.stop()
+
+
+@pytest.fixture
+def place(fresh: tuple[Server, Place]) -> Place:
+    return fresh[1]
+
+
+@pytest.fixture
+def server(fresh: tuple[Server, Place]) -> Server:
+    return fresh[0]
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """One server for the tests that only log in."""
+    with pytest.MonkeyPatch.context() as patch:
+        server, place = begin(tmp_path_factory.mktemp("prepared"), patch)
+        vault.prepare(place)
+        yield place
+        server.stop()
+
+
+def keys(place: Place) -> dict[str, Any]:
+    return durable.read_json(place.folder / seal.KEYS)
+
+
+def token(place: Place, role: str) -> Any:
+    return client(place, place.nodes[0], login.token_of(place, role))
+
+
+def refused(action: Any) -> bool:
+    try:
+        with plainly(PLACE_FOR_ERRORS):
+            action()
+    except SocleError as error:
+        return "permission denied" in str(error) or "not allowed" in str(error)
+    return False
+
+
+PLACE_FOR_ERRORS = Place("probe", "", (), "", (), 1, 1, "shamir", "local", (), {})
+
+
+def test_from_nothing_to_ready_once(place: Place) -> None:
+    told: list[str] = []
+    assert vault.prepare(place, told.append)
+    assert len(told) == 4
+    assert not vault.prepare(place, told.append), told
+    assert set(keys(place)) == {"shares"}, "the root token must be gone"
+    assert len(keys(place)["shares"]) == 3
+    for path in place.folder.iterdir():
+        assert path.stat().st_mode & 0o077 == 0, path
+    assert place.ca_file.read_text().startswith("-----BEGIN CERTIFICATE-----")
+
+
+def test_root_token_is_revoked(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+
+    def remember(asked: Place) -> str:
+        seen.append(root_token(asked))
+        return seen[-1]
+
+    monkeypatch.setattr(configuration, "root_token", remember)
+    vault.prepare(place)
+    assert len(seen) == 1
+    assert not client(place, place.nodes[0], seen[0]).is_authenticated()
+
+
+@pytest.mark.parametrize(
+    "after_answer", [False, True], ids=["before the request", "before the shares are saved"]
+)
+def test_kill_while_initialising(place: Place, monkeypatch: pytest.MonkeyPatch, after_answer: bool) -> None:
+    with monkeypatch.context() as patch:
+
+        def killed(*_arguments: object) -> None:
+            raise KeyboardInterrupt
+
+        if after_answer:
+            patch.setattr(durable, "write_json", killed)
+        else:
+            patch.setattr("hvac.api.system_backend.init.Init.initialize", killed)
+        with pytest.raises(KeyboardInterrupt):
+            vault.prepare(place)
+    assert vault.status(place)[0].initialised is after_answer
+    assert vault.prepare(place)
+    assert vault.secret(place, "keystone/admin")
+
+
+def test_initialised_by_somebody_else_is_never_wiped(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    client(place, place.nodes[0]).sys.initialize(1, 1)
+    monkeypatch.setattr(remote, "reset", lambda *_a: pytest.fail("wiped"))
+    with pytest.raises(SocleError, match="sealed") as caught:
+        vault.prepare(place)
+    assert caught.value.exit_code == ExitCode.UNREACHABLE
+    assert "\n" not in str(caught.value)
+
+
+def test_restart_seals_and_prepare_unseals(place: Place, server: Server) -> None:
+    vault.prepare(place)
+    former = vault.secret(place, "keystone/admin")
+    server.stop()
+    with pytest.raises(SocleError, match="does not answer") as caught:
+        vault.ansible_environment(place)
+    assert caught.value.exit_code == ExitCode.UNREACHABLE
+    server.start()
+    with pytest.raises(SocleError, match="OpenBao is sealed") as caught:
+        vault.ansible_environment(place)
+    assert caught.value.exit_code == ExitCode.UNREACHABLE
+    assert vault.prepare(place)
+    assert vault.secret(place, "keystone/admin") == former
+
+
+def test_wiped_server_is_set_up_anew_and_the_former_keys_are_kept(place: Place, server: Server) -> None:
+    vault.prepare(place)
+    former, shares = vault.secret(place, "keystone/admin"), keys(place)["shares"]
+    server.wipe()
+    assert vault.prepare(place)
+    assert vault.secret(place, "keystone/admin") != former
+    (kept,) = place.folder.glob("former-*")
+    assert durable.read_json(kept / seal.KEYS)["shares"] == shares
+
+
+def test_new_secret_leaves_the_others_as_they_are(prepared: Place) -> None:
+    place = prepared
+    former = vault.secret(place, "keystone/admin")
+    more = replace(place, secrets={**SECRETS, "keystone": {**SECRETS["keystone"], "queue": "password"}})
+    assert vault.ensure_secrets(more) == ("keystone/queue",)
+    assert vault.secret(more, "keystone/admin") == former
+    assert len(vault.secret(more, "keystone/queue")) == 32
+    assert vault.ensure_secrets(more) == ()
+
+
+def test_new_host_is_configured_by_quorum(place: Place) -> None:
+    vault.prepare(place)
+    second = replace(HOST, name="ctl2", certificates=(replace(HOST.certificates[0], names=("two.test",)),))
+    assert vault.configure(replace(place, hosts=(HOST, second)))
+    assert "root_token" not in keys(place)
+    assert vault.configure(replace(place, hosts=(second,)))
+    speaker = client(place, place.nodes[0], root_token(place))
+    assert "host-ctl1" not in speaker.sys.list_acl_policies()["data"]["keys"]
+    assert speaker.list("auth/approle/role")["data"]["keys"].count("host-ctl2") == 1
+    speaker.auth.token.revoke_self()
+
+
+def test_deployer_creates_secrets_and_reads_none(prepared: Place) -> None:
+    place = prepared
+    speaker = login.deployer(place)
+    assert refused(lambda: speaker.read("kv/data/services/keystone"))
+    assert refused(lambda: speaker.write_data("kv/data/services/other", data={"data": {}}))
+    assert refused(lambda: speaker.write_data("auth/approle/role/ansible/secret-id", data={})), "only wrapped"
+    assert refused(lambda: speaker.sys.create_or_update_acl_policy("deployer", "{}"))
+
+
+def test_ansible_reads_secrets_and_changes_none(prepared: Place) -> None:
+    place = prepared
+    speaker = token(place, "ansible")
+    assert speaker.read("kv/data/services/ceph")["data"]["data"]["fsid"]
+    assert refused(lambda: speaker.write_data("kv/data/services/ceph", data={"data": {}}))
+    assert refused(lambda: speaker.read("transit/keys/stack-one"))
+
+
+def test_stacks_have_their_keys_and_only_the_administrators_password(prepared: Place) -> None:
+    place = prepared
+    assert vault.stack_key(place, "tenant-1") == "hashivault://stack-tenant-1"
+    assert vault.stack_key(place, "tenant-1") == "hashivault://stack-tenant-1"
+    speaker = vault.stacks_client(place)
+    assert refused(lambda: speaker.read("kv/data/services/ceph"))
+    assert refused(lambda: speaker.delete("transit/keys/stack-tenant-1"))
+
+
+def request(*names: str) -> str:
+    """A request for a certificate of these names, with a key that is thrown away."""
+    command = (
+        "openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout /dev/null -subj /CN="
+    )
+    subject = ["-addext", "subjectAltName=" + ",".join(names)]
+    return subprocess.run([*command.split(), *subject], capture_output=True, text=True, check=True).stdout
+
+
+def test_host_is_certified_for_its_own_names_only(prepared: Place) -> None:
+    place = prepared
+    speaker = client(place, place.nodes[0], root_token(place))
+    secret = speaker.write_data("auth/approle/role/host-ctl1/secret-id", data={})["data"]["secret_id"]
+    role = speaker.read("auth/approle/role/host-ctl1/role-id")["data"]["role_id"]
+    speaker.auth.token.revoke_self()
+    host = client(place, place.nodes[0])
+    host.auth.approle.login(role, secret)
+    sign = "pki_services/sign/host-ctl1"
+    signed = host.write_data(
+        sign, data={"csr": request("DNS:cloud.test", "IP:10.0.0.1"), "common_name": "cloud.test"}
+    )
+    assert signed["data"]["certificate"]
+    other = {"csr": request("DNS:other.test"), "common_name": "other.test"}
+    assert refused(lambda: host.write_data(sign, data=other))
+    assert refused(lambda: host.write_data("pki_services/sign/host-ctl2", data=other))
+    assert refused(lambda: host.read("kv/data/services/keystone"))
+
+
+def test_custody_that_is_not_there_yet_is_told(place: Place) -> None:
+    with pytest.raises(SocleError, match="custody: local") as caught:
+        vault.prepare(replace(place, custody="custodians"))
+    assert caught.value.exit_code == ExitCode.PREREQUISITE
+    assert not vault.status(place)[0].initialised
