@@ -1,1 +1,5 @@
-"""cli"""
+"""The ``socle`` command."""
+
+from socle.cli.app import main
+
+__all__ = ["main"]

@@ -1,1 +1,1 @@
-"""deploy"""
+"""Deploy a site: phases in order, one run at a time, each in the journal; plan it before, ask it afterwards."""

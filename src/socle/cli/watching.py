@@ -1,0 +1,1 @@
+"""``socle status``: what the running cloud says of itself."""

@@ -1,0 +1,1 @@
+"""Pulumi programs: the platform that all tenants share, and one stack per tenant."""

@@ -1,0 +1,250 @@
+"""A tenant's stack as one component.
+
+The administrator makes the domain, its projects, accounts and networks; servers and volumes belong to a project, so that a second
+provider, logged in as the tenant's automation account, makes those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_openstack import Provider, blockstorage, compute, identity, networking
+
+from stacks.tenant.plan import EnvironmentPlan, Segment, ServerPlan, TenantPlan
+
+PROVIDER_NETWORK = "provider"
+METADATA = "169.254.169.254/32"
+GROUPS = {"managers": "manager", "members": "member", "readers": "reader", "auditors": "reader"}
+"""Groups of a domain and the role that each has on it and on its projects."""
+GIB = 1024
+
+
+@dataclass(frozen=True)
+class Platform:
+    """Ids of what the platform stack and Keystone's bootstrap made."""
+
+    external_network: str
+    roles: dict[str, str]
+    flavors: dict[str, str]
+    images: dict[str, str]
+
+
+ProjectProvider = Callable[[str, identity.User, identity.Project, pulumi.ResourceOptions], Provider]
+"""Makes the provider that works inside one project: name, account, project."""
+
+
+class TenantStack(pulumi.ComponentResource):
+    """Domain, groups, automation account, and each environment's project with all that is in it."""
+
+    def __init__(
+        self,
+        plan: TenantPlan,
+        platform: Platform,
+        provider: Provider,
+        password: pulumi.Input[str],
+        project_provider: ProjectProvider,
+    ) -> None:
+        super().__init__("socle:tenant:Tenant", plan.domain, None, pulumi.ResourceOptions(providers=[provider]))
+        self.plan, self.platform, self.project_provider = plan, platform, project_provider
+        self.options = pulumi.ResourceOptions(parent=self, provider=provider)
+        self.domain = identity.Project(
+            "domain", name=plan.domain, description=plan.description, is_domain=True, opts=self.options
+        )
+        self.groups = {
+            name: identity.GroupV3(name, name=name, domain_id=self.domain.id, opts=self.options) for name in GROUPS
+        }
+        for name, role in GROUPS.items():
+            self._assign(f"domain-{name}", role, domain_id=self.domain.id, group_id=self.groups[name].id)
+        self.automation = identity.User(
+            "automation",
+            name="automation",
+            description="Makes the servers and volumes that the tenant's file asks for",
+            domain_id=self.domain.id,
+            password=password,
+            opts=self.options,
+        )
+        self._assign("domain-automation", "manager", domain_id=self.domain.id, user_id=self.automation.id)
+        for environment in plan.environments:
+            self._environment(environment)
+        self.register_outputs({})
+
+    def _assign(self, name: str, role: str, **whom: pulumi.Input[str]) -> identity.RoleAssignment:
+        return identity.RoleAssignment(name, role_id=self.platform.roles[role], opts=self.options, **whom)
+
+    def _environment(self, plan: EnvironmentPlan) -> None:
+        project = identity.Project(
+            plan.name,
+            name=plan.name,
+            domain_id=self.domain.id,
+            parent_id=self.domain.id,
+            opts=self.options,
+        )
+        for name, role in GROUPS.items():
+            self._assign(f"{plan.name}-{name}", role, project_id=project.id, group_id=self.groups[name].id)
+        member = self._assign(f"{plan.name}-automation", "member", project_id=project.id, user_id=self.automation.id)
+        quotas = self._quotas(plan.name, project)
+        router = self._router(plan, project) if plan.routed else None
+        networks = {s.name: self._segment(plan.name, s, project, router, quotas) for s in plan.segments}
+        inside = self.project_provider(
+            plan.name, self.automation, project, pulumi.ResourceOptions(parent=self, depends_on=[member])
+        )
+        for server in plan.servers:
+            self._server(plan.name, server, networks[server.segment], project, inside)
+        identity.ApplicationCredential(
+            f"{plan.name}-automation",
+            name=f"{plan.name}-automation",
+            description="For the tenant's own automation, limited to this project",
+            roles=["member"],
+            opts=pulumi.ResourceOptions(parent=self, provider=inside),
+        )
+
+    def _quotas(self, name: str, project: identity.Project) -> list[pulumi.Resource]:
+        quota = self.plan.quota
+        return [
+            compute.QuotaSetV2(
+                name,
+                project_id=project.id,
+                cores=quota.vcpu,
+                ram=quota.ram_gib * GIB,
+                instances=quota.servers,
+                opts=self.options,
+            ),
+            blockstorage.QuoteSetV3(
+                name,
+                project_id=project.id,
+                gigabytes=quota.volume_gib,
+                volumes=quota.volumes,
+                snapshots=quota.snapshots,
+                opts=self.options,
+            ),
+            networking.QuotaV2(
+                name,
+                project_id=project.id,
+                floatingip=quota.public_ips,
+                security_group=quota.security_groups,
+                opts=self.options,
+            ),
+        ]
+
+    def _router(self, plan: EnvironmentPlan, project: identity.Project) -> networking.Router:
+        return networking.Router(
+            plan.name,
+            name=plan.name,
+            tenant_id=project.id,
+            external_network_id=self.platform.external_network,
+            opts=self.options,
+        )
+
+    def _segment(
+        self,
+        environment: str,
+        plan: Segment,
+        project: identity.Project,
+        router: networking.Router | None,
+        quotas: list[pulumi.Resource],
+    ) -> _Wire:
+        name = f"{environment}-{plan.name}"
+        after = pulumi.ResourceOptions.merge(self.options, pulumi.ResourceOptions(depends_on=quotas))
+        network = networking.Network(name, name=plan.name, tenant_id=project.id, opts=after)
+        subnet = networking.Subnet(
+            name,
+            name=plan.name,
+            network_id=network.id,
+            tenant_id=project.id,
+            cidr=plan.prefix,
+            gateway_ip=plan.gateway,
+            ip_version=4,
+            opts=self.options,
+        )
+        interface = None
+        if router:
+            interface = networking.RouterInterface(name, router_id=router.id, subnet_id=subnet.id, opts=self.options)
+        group = networking.SecGroup(
+            name,
+            name=plan.name,
+            description=f"Exactly what the tenant's file says of segment {plan.name}",
+            tenant_id=project.id,
+            delete_default_rules=True,
+            opts=after,
+        )
+        rules: list[pulumi.Resource] = [self._metadata_rule(name, group, project)]
+        for rule in plan.rules:
+            rules.append(
+                networking.SecGroupRule(
+                    f"{name}-{rule.key}",
+                    security_group_id=group.id,
+                    tenant_id=project.id,
+                    direction=rule.direction,
+                    ethertype="IPv4",
+                    protocol=rule.protocol,
+                    port_range_min=rule.first_port,
+                    port_range_max=rule.last_port,
+                    remote_ip_prefix=rule.prefix,
+                    opts=self.options,
+                )
+            )
+        return _Wire(name, network, subnet, group, interface, rules)
+
+    def _metadata_rule(self, name: str, group: networking.SecGroup, project: identity.Project) -> pulumi.Resource:
+        """A guest learns who it is from the platform itself; that is no traffic of the tenant's."""
+        return networking.SecGroupRule(
+            f"{name}-metadata",
+            security_group_id=group.id,
+            tenant_id=project.id,
+            direction="egress",
+            ethertype="IPv4",
+            protocol="tcp",
+            port_range_min=80,
+            port_range_max=80,
+            remote_ip_prefix=METADATA,
+            opts=self.options,
+        )
+
+    def _server(
+        self, environment: str, plan: ServerPlan, wire: _Wire, project: identity.Project, inside: Provider
+    ) -> None:
+        name = f"{environment}-{plan.name}"
+        options = pulumi.ResourceOptions(parent=self, provider=inside)
+        port = networking.Port(
+            name,
+            name=plan.name,
+            network_id=wire.network.id,
+            tenant_id=project.id,
+            security_group_ids=[wire.group.id],
+            fixed_ips=[{"subnet_id": wire.subnet.id}],
+            opts=pulumi.ResourceOptions.merge(self.options, pulumi.ResourceOptions(depends_on=wire.rules)),
+        )
+        server = compute.Instance(
+            name,
+            name=plan.name,
+            flavor_id=self.platform.flavors[plan.flavor],
+            image_id=self.platform.images[plan.image],
+            networks=[{"port": port.id}],
+            opts=options,
+        )
+        if plan.public:
+            waits = [wire.interface] if wire.interface else []
+            networking.FloatingIp(
+                name,
+                pool=PROVIDER_NETWORK,
+                tenant_id=project.id,
+                port_id=port.id,
+                opts=pulumi.ResourceOptions.merge(self.options, pulumi.ResourceOptions(depends_on=waits)),
+            )
+        for index, size in enumerate(plan.volumes_gib, start=1):
+            volume = blockstorage.Volume(f"{name}-{index}", name=f"{plan.name}-{index}", size=size, opts=options)
+            compute.VolumeAttach(f"{name}-{index}", instance_id=server.id, volume_id=volume.id, opts=options)
+
+
+@dataclass(frozen=True)
+class _Wire:
+    """A segment's network with what its servers need of it."""
+
+    name: str
+    network: networking.Network
+    subnet: networking.Subnet
+    group: networking.SecGroup
+    interface: networking.RouterInterface | None
+    rules: list[pulumi.Resource]
