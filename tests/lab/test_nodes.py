@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import signal
@@ -195,6 +196,22 @@ def test_shell_of_a_node_that_does_not_exist(second: Lab) -> None:
     with pytest.raises(SocleError, match="no node ctl9; expected ctl1 or"):
         second.shell("ctl9")
     assert second.shell("ctl1", ["exit 7"]) == 7
+
+
+def test_up_adds_packages_that_the_catalogue_asks_for_since(second: Lab) -> None:
+    grown = tuple(
+        dataclasses.replace(node, packages=(*node.packages, "hello", "xxd")) if node.name == "sec1" else node
+        for node in second.plan.nodes
+    )
+    lab = Lab(dataclasses.replace(second.plan, nodes=grown))
+    before = boot_marks(second)
+    assert {status.name: status.lacks for status in lab.status() if status.lacks} == {
+        "sec1": ("hello", "xxd")
+    }
+    lab.up(print)
+    assert on(second, "sec1", "hello") == "Hello, world!"
+    assert boot_marks(second) == before
+    assert not any(status.lacks for status in lab.status())
 
 
 @pytest.mark.slow

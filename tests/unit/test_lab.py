@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from socle import catalogue
 from socle.errors import ExitCode, SocleError
-from socle.lab import layers, network, prerequisites, process, ssh
+from socle.lab import build, layers, network, prerequisites, process, ssh
 from socle.lab.disk import Disk, hosts_file, network_files
 from socle.lab.from_site import plan_from_site
 from socle.lab.plan import LabPlan, bridge_name, kinds, link_name, veth_name
@@ -193,8 +193,8 @@ Acquire::IndexTargets::deb::Packages::MetaKey "x";
 Acquire::Check-Date "false";
 Acquire::cdrom::mount "/media/cdrom/";
 """
-    monkeypatch.setattr(layers, "run", lambda *_, **__: dump)
-    assert layers.acquire_settings().splitlines() == [
+    monkeypatch.setattr(build, "run", lambda *_, **__: dump)
+    assert build.acquire_settings().splitlines() == [
         'Acquire::http::Proxy "http://proxy.example:3128";',
         'Acquire::Check-Date "false";',
     ]

@@ -8,11 +8,11 @@ import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.resources import as_file, files
 from ipaddress import IPv4Address
 from pathlib import Path
 
 from socle.errors import ExitCode, SocleError
+from socle.lab.build import SCRIPTS
 from socle.lab.disk import Disk
 from socle.lab.process import run
 
@@ -85,11 +85,11 @@ class Container:
         """
         machine = [f"--machine={self.unit}", f"--hostname={self.node}", "--private-network"]
         machine += [f"--network-veth-extra={cable}" for cable in cables]
-        with as_file(files("socle.lab").joinpath("boot-node.sh")) as script:
-            cgroup = "" if _systemd_is_pid1() else str(self._make_cgroup())
-            boot = ["sh", script, cgroup, self.disk.root, self.disk.overlay(), *OPTIONS, *machine]
-            private = ["unshare", "--mount", "--propagation=private", "--", *boot]
-            self._launch([str(word) for word in private])
+        cgroup = "" if _systemd_is_pid1() else str(self._make_cgroup())
+        script = SCRIPTS / "boot-node.sh"
+        boot = ["sh", script, cgroup, self.disk.root, self.disk.overlay(), *OPTIONS, *machine]
+        private = ["unshare", "--mount", "--propagation=private", "--", *boot]
+        self._launch([str(word) for word in private])
 
     def wait_for_ssh(self, address: IPv4Address) -> None:
         """Return when the node's SSH server greets.

@@ -7,24 +7,19 @@ removes.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
-import re
 import shutil
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.resources import as_file, files
 from pathlib import Path
 from time import monotonic, time
 
+from socle.lab.build import SCRIPTS, layers_dir, log_file, only_one_builder, run_in_root, workspace
 from socle.lab.plan import LabNode, LabPlan, kinds
 from socle.lab.process import PRIVATE_NAMESPACES, run, run_logged
-from socle.paths import cache_dir
 
 Progress = Callable[[str], None]
 
@@ -76,20 +71,13 @@ class Layer:
         return (self.root, *self.lowers)
 
 
-def layers_dir() -> Path:
-    """Where layers are kept."""
-    path = cache_dir() / "layers"
-    path.mkdir(parents=True, exist_ok=True)
-    return path
-
-
 def ensure_layers(plan: LabPlan, nodes: Sequence[LabNode], progress: Progress) -> dict[str, Layer]:
     """Build the layers of these nodes that are missing; return each node's layer by its name.
 
     Raises:
         SocleError: a package cannot be had, the disk is full, the mirror does not answer.
     """
-    with _only_one_builder():
+    with only_one_builder():
         base = _ensure_base(plan, progress)
         missing = {wanted: group for wanted, group in kinds(nodes).items() if not _is_built(plan, wanted)}
         with ThreadPoolExecutor(BUILDS_AT_ONCE) as pool:
@@ -119,7 +107,7 @@ def layers_in_use(states: Path) -> set[Path]:
 
 def prune(in_use: set[Path]) -> None:
     """Delete the layers that no node stands on and that nobody has asked for during ``KEPT_SECONDS``."""
-    with _only_one_builder():
+    with only_one_builder():
         kept = {root.parent for root in in_use}
         for layer in layers_dir().iterdir():
             unused = layer.is_dir() and layer not in kept
@@ -148,18 +136,18 @@ def _ensure_base(plan: LabPlan, progress: Progress) -> Layer:
     debian = plan.debian
     progress(f"Base root: Debian {debian.suite} from {debian.mirror}")
     begun = monotonic()
-    with _workspace() as work, as_file(files("socle.lab").joinpath("finish-base.sh")) as finish:
+    with workspace() as work:
         command = [
             *("mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory"),
             f"--include={','.join(BASE_PACKAGES)}",
             f"--aptopt={work / 'apt.conf'}",
             *(f"--dpkgopt={option}" for option in DPKG_OPTIONS),
             f"--components={','.join(debian.components)}",
-            f'--customize-hook=sh {finish} "$1" {plan.user}',
+            f'--customize-hook=sh {SCRIPTS / "finish-base.sh"} "$1" {plan.user}',
             *(debian.suite, str(work / "root"), debian.mirror),
         ]
         (work / "root").rmdir()
-        run_logged([*PRIVATE_NAMESPACES, *command], _log("base"), doing="base root")
+        run_logged([*PRIVATE_NAMESPACES, *command], log_file("base"), doing="base root")
         _publish(work / "root", base, BASE_PACKAGES)
     progress(f"Base root is ready ({monotonic() - begun:.0f} s)")
     return base
@@ -173,17 +161,17 @@ def _build_kind(layer: Layer, packages: tuple[str, ...], nodes: list[LabNode], p
     names = ", ".join(node.name for node in nodes)
     progress(f"Packages of {names}: installing {len(packages)} and what they need")
     begun = monotonic()
-    with _workspace() as work:
-        _install(work, layer.lowers, packages, _log(nodes[0].name), f"packages of {names}")
+    with workspace() as work:
+        run_in_root(
+            "install-packages.sh",
+            work,
+            lowers=layer.lowers,
+            packages=packages,
+            log=log_file(nodes[0].name),
+            doing=f"packages of {names}",
+        )
         _publish(work / "upper", layer, packages)
     progress(f"Packages of {names} are installed ({monotonic() - begun:.0f} s)")
-
-
-def _install(work: Path, lowers: tuple[Path, ...], packages: Iterable[str], log: Path, doing: str) -> None:
-    with as_file(files("socle.lab").joinpath("install-packages.sh")) as script:
-        lower = ":".join(str(path) for path in lowers)
-        command: list[str | Path] = ["sh", script, work, lower, _apt_cache(), *packages]
-        run_logged([*PRIVATE_NAMESPACES, *command], log, doing=doing)
 
 
 def _publish(root: Path, layer: Layer, packages: Iterable[str]) -> None:
@@ -194,53 +182,6 @@ def _publish(root: Path, layer: Layer, packages: Iterable[str]) -> None:
     (parcel / "packages.json").write_text(json.dumps(sorted(packages)), encoding="utf-8")
     run(["sync", "--file-system", parcel], doing="layer on disk")
     parcel.rename(layers_dir() / layer.digest)
-
-
-@contextmanager
-def _workspace() -> Iterator[Path]:
-    """A directory beside the layers with what ``install-packages.sh`` wants; gone at the end."""
-    work = Path(tempfile.mkdtemp(prefix=".build-", dir=layers_dir()))
-    try:
-        for part in ("upper", "work", "root"):
-            (work / part).mkdir(mode=0o755)
-        (work / "apt.conf").write_text(acquire_settings(), encoding="utf-8")
-        yield work
-    finally:
-        shutil.rmtree(work)
-
-
-@contextmanager
-def _only_one_builder() -> Iterator[None]:
-    """Wait for another build of layers on this machine, then clear what killed builds left."""
-    with (layers_dir() / ".lock").open("w", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        for left in layers_dir().glob(".build-*"):
-            shutil.rmtree(left)
-        for left in layers_dir().glob(".gone-*"):
-            shutil.rmtree(left)
-        yield
-
-
-def acquire_settings() -> str:
-    """The machine's own ways to reach a mirror (proxy, checks, time-outs), as lines of apt.conf.
-
-    Names of indexes and languages stay out: those belong to the node's release of apt.
-    """
-    others = "IndexTargets|Changelogs|Languages|CompressionTypes|GzipIndexes|cdrom"
-    wanted = re.compile(rf'^Acquire::(?!{others})\S+ "[^"]+";$')
-    lines = run(["apt-config", "dump", "Acquire"], doing="apt settings").splitlines()
-    return "".join(f"{line}\n" for line in lines if wanted.match(line))
-
-
-def _apt_cache() -> Path:
-    path = cache_dir() / "apt"
-    for part in ("archives/partial", "lists/partial"):
-        (path / part).mkdir(parents=True, exist_ok=True)
-    return path
-
-
-def _log(name: str) -> Path:
-    return cache_dir() / "log" / f"layer-{name}.log"
 
 
 def _digest(*parts: object) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 from socle.errors import SocleError
 
@@ -21,6 +22,7 @@ def run(
     doing: str,
     text: str | None = None,
     env: Mapping[str, str] | None = None,
+    source: IO[bytes] | None = None,
     folder: Path | None = None,
 ) -> str:
     """Run a short command and return its standard output.
@@ -28,7 +30,8 @@ def run(
     Args:
         argv: the command and its arguments; never a secret among them.
         doing: what it is for, used in the error.
-        text: standard input.
+        text: standard input, or
+        source: an open file to read it from.
         env: the whole environment, when not the caller's.
         folder: where it runs, when not in the caller's folder.
 
@@ -38,7 +41,13 @@ def run(
     words = [str(word) for word in argv]
     try:
         done = subprocess.run(
-            words, input=text, env=env, cwd=folder, capture_output=True, text=True, check=False
+            words,
+            **({"stdin": source} if source else {"input": text}),
+            env=env,
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
         )
     except FileNotFoundError as error:
         raise SocleError(f"{argv[0]} is not installed", where=doing) from error
