@@ -8,7 +8,7 @@ text, not false). Anchors, aliases and tags are refused: a site file says each t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -202,27 +202,33 @@ def _moment_or_text(text: str) -> Any:
 
 
 class _Builder:
-    """Builds values from events with a stack of its own."""
+    """Builds values from events with a stack of its own: what is open, and the key that waits for a value."""
 
     def __init__(self, path: Path, faults: list[Fault]) -> None:
         self.path = path
         self.faults = faults
-        self.stack: list[Mapping | Sequence] = []
-        self.keys: list[str | None] = []
+        self.holder: Mapping | Sequence | None = None
+        self.key: str | None = None
+        self.around: list[Mapping | Sequence | None] = []
         self.root: Any = None
 
     def build(self, text: str) -> Any:
+        parser = CParser(text)
         try:
-            for event in _events(text):
-                self._take(event)
+            while (event := parser.get_event()) is not None:
+                if type(event) is yaml.ScalarEvent:
+                    self._scalar(event)
+                else:
+                    self._structure(event)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             what = _syntax(error)
-            raise self._stop(
-                mark.line + 1 if mark else 1, what, "valid YAML", _remedy(what, text, mark)
-            ) from None
+            remedy = _remedy(what, text, mark)
+            raise self._stop(mark.line + 1 if mark else 1, what, "valid YAML", remedy) from None
         except yaml.YAMLError as error:
             raise self._stop(1, f"not YAML: {' '.join(str(error).split())[:80]}", "valid YAML") from None
+        finally:
+            parser.dispose()
         return self.root
 
     def _stop(
@@ -230,94 +236,64 @@ class _Builder:
     ) -> _FaultFoundError:
         return _FaultFoundError(Fault(self.path, line, what, expected, write))
 
-    def _take(self, event: Any) -> None:
-        kind = type(event)
-        if kind is yaml.ScalarEvent:
-            self._scalar(event)
-        elif kind is yaml.MappingStartEvent:
-            self._open(event, Mapping())
+    def _structure(self, event: Any) -> None:
+        kind, line = type(event), event.start_mark.line + 1
+        if kind is yaml.MappingStartEvent:
+            self._open(event, Mapping(), line)
         elif kind is yaml.SequenceStartEvent:
-            self._open(event, Sequence())
+            self._open(event, Sequence(), line)
         elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
-            self.stack.pop()
-            self.keys.pop()
+            self.holder, self.key = self.around.pop(), None
         elif kind is yaml.AliasEvent:
-            raise self._stop(
-                event.start_mark.line + 1, "an alias (*)", "plain values", "write the value again"
-            )
+            raise self._stop(line, "an alias (*)", "plain values", "write the value again")
         elif kind is yaml.DocumentStartEvent and self.root is not None:
-            raise self._stop(
-                event.start_mark.line + 1, "a second document (---)", "one per file", "split the file"
-            )
+            raise self._stop(line, "a second document (---)", "one per file", "split the file")
 
-    def _plain_only(self, event: Any) -> None:
+    def _decorated(self, event: Any) -> _FaultFoundError:
         line = event.start_mark.line + 1
         if event.anchor is not None:
-            raise self._stop(
-                line, f"the anchor &{event.anchor[:40]}", "plain values", "write the value again"
-            )
-        if event.tag is not None:
-            raise self._stop(line, f"the tag {event.tag[:40]}", "plain values", "delete the tag")
+            what = f"the anchor &{event.anchor[:40]}"
+            return self._stop(line, what, "plain values", "write the value again")
+        return self._stop(line, f"the tag {event.tag[:40]}", "plain values", "delete the tag")
 
     def _scalar(self, event: Any) -> None:
         if event.tag is not None or event.anchor is not None:
-            self._plain_only(event)
-        text = event.value
-        holder = self.stack[-1] if self.stack else None
-        if type(holder) is Mapping and self.keys[-1] is None:
-            self._key(holder, text, event.start_mark.line + 1)
+            raise self._decorated(event)
+        text, holder = event.value, self.holder
+        if type(holder) is Mapping and self.key is None:
+            self._name(holder, text, event.start_mark.line + 1)
         else:
-            self._add(text if event.style else scalar(text), event.start_mark)
+            self._add(text if event.style else scalar(text), event.start_mark.line + 1)
 
-    def _key(self, mapping: Mapping, key: str, line: int) -> None:
-        if key in mapping.lines:
-            first = mapping.lines[key]
-            self.faults.append(
-                Fault(
-                    self.path,
-                    line,
-                    f"`{key[:40]}` is written twice",
-                    f"one value (the first is at line {first})",
-                    "delete one of them",
-                )
-            )
+    def _name(self, mapping: Mapping, key: str, line: int) -> None:
+        self.key = key
+        first = mapping.lines.setdefault(key, line)
+        if key in mapping:
+            expected = f"one value (the first is at line {first})"
+            what = f"`{key[:40]}` is written twice"
+            self.faults.append(Fault(self.path, line, what, expected, "delete one of them"))
+
+    def _open(self, event: Any, value: Mapping | Sequence, line: int) -> None:
+        if event.tag is not None or event.anchor is not None:
+            raise self._decorated(event)
+        self._add(value, line)
+        if len(self.around) >= MAX_DEPTH:
+            raise self._stop(line, f"nested over {MAX_DEPTH} levels deep", "flatter values")
+        self.around.append(self.holder)
+        self.holder, self.key = value, None
+
+    def _add(self, value: Any, line: int) -> None:
+        holder = self.holder
+        if type(holder) is Mapping:
+            if self.key is None:
+                raise self._stop(line, "a list or mapping used as a key", "text before the colon")
+            holder.setdefault(self.key, value)
+            self.key = None
+        elif type(holder) is Sequence:
+            holder.append(value)
+            holder.lines.append(line)
         else:
-            mapping.lines[key] = line
-        self.keys[-1] = key
-
-    def _open(self, event: Any, value: Mapping | Sequence) -> None:
-        self._plain_only(event)
-        self._add(value, event.start_mark)
-        if len(self.stack) >= MAX_DEPTH:
-            raise self._stop(
-                event.start_mark.line + 1, f"nested over {MAX_DEPTH} levels deep", "flatter values"
-            )
-        self.stack.append(value)
-        self.keys.append(None)
-
-    def _add(self, value: Any, mark: Any) -> None:
-        if not self.stack:
             self.root = value
-            return
-        parent = self.stack[-1]
-        if isinstance(parent, Sequence):
-            parent.append(value)
-            parent.lines.append(mark.line + 1)
-            return
-        key = self.keys[-1]
-        if key is None:
-            raise self._stop(mark.line + 1, "a list or mapping used as a key", "text before the colon")
-        parent.setdefault(key, value)
-        self.keys[-1] = None
-
-
-def _events(text: str) -> Iterator[Any]:
-    parser = CParser(text)
-    try:
-        while parser.check_event():
-            yield parser.get_event()
-    finally:
-        parser.dispose()
 
 
 def _syntax(error: yaml.MarkedYAMLError) -> str:
