@@ -23,8 +23,8 @@ def ceph_copies(replicas: int, hosts: Sequence[str]) -> int:
 def ceph_placement_groups(osds: int, copies: int, pools: int) -> int:
     """Placement groups of each pool: a power of two that gives every OSD at most 50, and at least 16.
 
-    https://docs.ceph.com/en/reef/rados/operations/placement-groups/#choosing-the-number-of-pgs; half of the figure there
-    leaves room for more pools.
+    Half of what Ceph's guide says, which leaves room for more pools:
+    https://docs.ceph.com/en/reef/rados/operations/placement-groups/#choosing-the-number-of-pgs
     """
     wanted = GROUPS_PER_OSD * osds // (copies * pools)
     return max(LEAST_GROUPS, 1 << wanted.bit_length() - 1 if wanted else 0)

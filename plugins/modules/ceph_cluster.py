@@ -8,8 +8,8 @@ module: ceph_cluster
 short_description: Keys, pools and the OSDs of a host in a Ceph cluster
 description:
   - Speaks to the monitors through librados, with a time limit on every call.
-  - An OSD has an identifier that follows from the cluster, the host and the place, so that a run which was killed
-    half-way takes up the same OSD again.
+  - An OSD has an identifier that follows from the cluster, the host and the place, so that a run which was
+    killed half-way takes up the same OSD again.
   - Pools and accounts that it does not know are left alone.
 options:
   host: {description: Name of the host., type: str, required: true}
@@ -17,8 +17,15 @@ options:
   encrypt: {description: OSDs on devices are encrypted., type: bool, default: true}
   pools: {description: Pools with C(name) and C(application)., type: list, elements: dict, default: []}
   copies: {description: Copies of each object., type: int, default: 3}
-  placement_groups: {description: Placement groups of each pool; a pool that has more keeps them., type: int, default: 16}
-  muted: {description: Health checks that are known and say nothing new., type: list, elements: str, default: []}
+  placement_groups:
+    description: Placement groups of each pool; a pool that has more keeps them.
+    type: int
+    default: 16
+  muted:
+    description: Health checks that are known and say nothing new.
+    type: list
+    elements: str
+    default: []
   users:
     description: Accounts.
     type: list
@@ -130,7 +137,8 @@ class Cluster:
         name = RULES[kind]
         rules = {rule["rule_name"]: rule["rule_id"] for rule in self.monitors.ask("osd crush rule dump")}
         if name not in rules:
-            self.change("rule " + name, "osd crush rule create-replicated", name=name, root="default", type=kind)
+            arguments = {"name": name, "root": "default", "type": kind}
+            self.change("rule " + name, "osd crush rule create-replicated", **arguments)
             if self.module.check_mode:
                 return None
             rules = {rule["rule_name"]: rule["rule_id"] for rule in self.monitors.ask("osd crush rule dump")}
@@ -150,7 +158,8 @@ class Cluster:
         for pool in wanted:
             if pool["name"] in found:
                 now = found[pool["name"]]
-                options = {"size": copies, "min_size": max(1, copies - 1), "pg_num": max(groups, now["pg_num_target"])}
+                options = {"size": copies, "min_size": max(1, copies - 1)}
+                options["pg_num"] = max(groups, now["pg_num_target"])
                 self.pool(pool, now, options, rule, kind)
 
     def found_pools(self):
@@ -164,7 +173,8 @@ class Cluster:
                 arguments = {"pool": name, "var": option, "val": str(value), "yes_i_really_mean_it": True}
                 self.change(f"pool {name}: {option} {value}", "osd pool set", **arguments)
         if found["crush_rule"] != rule:
-            self.change(f"pool {name}: {RULES[kind]}", "osd pool set", pool=name, var="crush_rule", val=RULES[kind])
+            arguments = {"pool": name, "var": "crush_rule", "val": RULES[kind]}
+            self.change(f"pool {name}: {RULES[kind]}", "osd pool set", **arguments)
         if wanted["application"] not in found["application_metadata"]:
             arguments = {"pool": name, "app": wanted["application"]}
             self.change(f"pool {name}: {wanted['application']}", "osd pool application enable", **arguments)

@@ -7,12 +7,12 @@ DOCUMENTATION = r"""
 module: ceph_monitor
 short_description: The Ceph monitor of a host exists and runs
 description:
-  - The monitor's store is made beside its place and moved there whole, so that a store which is in place is complete.
+  - The monitor's store is made beside its place and moved there whole, so that what is in place is complete.
   - The unit is started here, since the cluster answers to nobody before.
 options:
   name: {description: Name of the monitor, which is the host's., type: str, required: true}
   fsid: {description: Identifier of the cluster., type: str, required: true}
-  monitors: {description: Address in the storage zone of each monitor of the cluster., type: dict, required: true}
+  monitors: {description: Address of each monitor of the cluster., type: dict, required: true}
   port: {description: Port of the monitors., type: int, required: true}
   keyring: {description: File with the keys of monitors and of C(client.admin)., type: path, required: true}
 """

@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Ensure in one execution what Keystone must hold for the cloud itself: accounts of services and their catalogue."""
+"""Ensure in one execution what Keystone holds for the cloud itself: accounts of services, their catalogue."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ DOCUMENTATION = r"""
 module: identity
 short_description: Ensure the accounts of services and the service catalogue in Keystone
 description:
-  - Runs on a controller, logs in as C(admin) and creates or corrects what differs. Nothing that it does not know is removed,
-    but for the roles that an account of a service holds in the project C(service).
-  - When C(admin) cannot log in with the password, C(keystone-manage bootstrap) sets it; that needs Keystone's database only.
+  - Runs on a controller, logs in as C(admin) and creates or corrects what differs. Nothing that it does not
+    know is removed, but for the roles that an account of a service holds in the project C(service).
+  - When C(admin) cannot log in with the password, C(keystone-manage bootstrap) sets it; that needs Keystone's
+    database only.
   - What Keystone keeps of a password cannot be compared, so a keyed digest of each is remembered on the node;
     an account is asked to log in only when the digest is missing or differs.
 options:
@@ -67,15 +68,16 @@ from ansible.module_utils.basic import AnsibleModule
 REMEMBERED = "/var/lib/socle/identity.json"
 INTERFACES = ("public", "internal", "admin")
 PROJECT = "service"
+UNAUTHORIZED, SERVER_ERROR = 401, 500
 # A stranger who guesses passwords must not be able to lock out a service of the cloud.
 OPTIONS = {"ignore_lockout_failure_attempts": True}
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """Keystone answered with an error."""
 
     def __init__(self, method, path, code, text):
-        super().__init__("{0} {1}: {2} {3}".format(method, path, code, text))
+        super().__init__(f"{method} {path}: {code} {text}")
         self.code = code
 
 
@@ -86,18 +88,20 @@ class Keystone:
         self.url, self.timeout, self.token = url.rstrip("/") + "/v3", timeout, None
 
     def call(self, method, path, body=None, token=True):
-        """Headers and decoded answer. Raises Refused."""
-        request = urllib.request.Request(self.url + path, method=method)
+        """Headers and decoded answer. Raises RefusedError."""
+        request = urllib.request.Request(self.url + path, method=method)  # noqa: S310
         request.add_header("Content-Type", "application/json")
         if token:
             request.add_header("X-Auth-Token", self.token)
         data = None if body is None else json.dumps(body).encode()
         try:
-            with urllib.request.urlopen(request, data, timeout=self.timeout) as answer:
+            with urllib.request.urlopen(request, data, timeout=self.timeout) as answer:  # noqa: S310
                 text = answer.read()
                 return answer.headers, (json.loads(text) if text else {})
         except urllib.error.HTTPError as error:
-            raise Refused(method, path, error.code, error.read()[:300].decode(errors="replace")) from error
+            raise RefusedError(
+                method, path, error.code, error.read()[:300].decode(errors="replace")
+            ) from error
 
     def login(self, name, password, scope=None):
         """A token for an account of the domain `default`."""
@@ -123,7 +127,8 @@ class Ensure:
         return {} if self.check_mode else self.keystone.call(method, path, body)[1]
 
     def by_name(self, kind, query=""):
-        return {entry["name"]: entry for entry in self.keystone.get("/{0}s{1}".format(kind, query))[kind + "s"]}
+        found = self.keystone.get(f"/{kind}s{query}")[kind + "s"]
+        return {entry["name"]: entry for entry in found}
 
     def region(self, name):
         if name not in {entry["id"] for entry in self.keystone.get("/regions")["regions"]}:
@@ -159,7 +164,7 @@ class Ensure:
         return found["id"]
 
     def endpoint(self, service, interface, identifier, region, found):
-        line = "endpoint {0} {1}".format(service["name"], interface)
+        line = f"endpoint {service['name']} {interface}"
         url = service[interface]
         if found is None:
             body = {"service_id": identifier, "interface": interface, "region_id": region, "url": url}
@@ -189,7 +194,8 @@ class Ensure:
             body.update(default_project_id=project, description="Account of a service")
             return self.change("user " + name, "POST", "/users", {"user": body}).get("user", {}).get("id")
         if not found["enabled"]:
-            self.change("user {0} enabled".format(name), "PATCH", "/users/" + found["id"], {"user": {"enabled": True}})
+            body = {"user": {"enabled": True}}
+            self.change(f"user {name} enabled", "PATCH", "/users/" + found["id"], body)
         self.exempt(found)
         if not known(remembered, found["id"], password) and not self.accepts(name, password):
             body = {"user": {"password": password}}
@@ -199,13 +205,14 @@ class Ensure:
     def exempt(self, user):
         if not user.get("options", {}).get("ignore_lockout_failure_attempts"):
             body = {"user": {"options": OPTIONS}}
-            self.change("user {0} is never locked out".format(user["name"]), "PATCH", "/users/" + user["id"], body)
+            line = f"user {user['name']} is never locked out"
+            self.change(line, "PATCH", "/users/" + user["id"], body)
 
     def accepts(self, name, password):
         try:
             self.keystone.login(name, password)
-        except Refused as refusal:
-            if refusal.code == 401:
+        except RefusedError as refusal:
+            if refusal.code == UNAUTHORIZED:
                 return False
             raise
         return True
@@ -213,19 +220,19 @@ class Ensure:
     def roles(self, account, user, project, roles):
         held = set()
         if user and project:
-            path = "/projects/{0}/users/{1}/roles".format(project, user)
+            path = f"/projects/{project}/users/{user}/roles"
             held = {role["name"] for role in self.keystone.get(path)["roles"]}
         for name in sorted(set(account["roles"]) ^ held):
             grant = name in account["roles"]
-            line = "role {0} {1} user {2}".format(name, "to" if grant else "from", account["name"])
-            path = "/projects/{0}/users/{1}/roles/{2}".format(project, user, roles[name]["id"])
+            line = f"role {name} {'to' if grant else 'from'} user {account['name']}"
+            path = f"/projects/{project}/users/{user}/roles/{roles[name]['id']}"
             self.change(line, "PUT" if grant else "DELETE", path)
 
 
 def digest(identifier, password, salt=None):
     """A keyed digest of a password for an account's id: "salt:digest"."""
     salt = salt or os.urandom(16).hex()
-    text = "{0}:{1}".format(identifier, password).encode()
+    text = f"{identifier}:{password}".encode()
     return salt + ":" + hmac.new(bytes.fromhex(salt), text, hashlib.sha256).hexdigest()
 
 
@@ -257,7 +264,8 @@ def bootstrap(password, region):
     command = ["runuser", "-u", "keystone", "--", "keystone-manage", "bootstrap"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise RuntimeError("keystone-manage bootstrap: " + done.stderr.strip()[-500:].replace(password, "***"))
+        reason = done.stderr.strip()[-500:].replace(password, "***")
+        raise RuntimeError("keystone-manage bootstrap: " + reason)
 
 
 def login(keystone, password, patience=30):
@@ -267,14 +275,14 @@ def login(keystone, password, patience=30):
     while True:
         try:
             keystone.token = keystone.login("admin", password, scope)
-        except Refused as refusal:
-            if refusal.code == 401:
+        except RefusedError as refusal:
+            if refusal.code == UNAUTHORIZED:
                 return False
-            if refusal.code < 500 or time.monotonic() > deadline:
+            if refusal.code < SERVER_ERROR or time.monotonic() > deadline:
                 raise
         except (urllib.error.URLError, OSError) as error:
             if time.monotonic() > deadline:
-                raise RuntimeError("{0}: no answer: {1}".format(keystone.url, error)) from error
+                raise RuntimeError(f"{keystone.url}: no answer: {error}") from error
         else:
             return True
         time.sleep(0.5)
@@ -290,14 +298,13 @@ def ensure(module, keystone):
             return changes
         bootstrap(wanted["password"], wanted["region"])
         if not login(keystone, wanted["password"]):
-            raise RuntimeError("admin cannot log in with the password that keystone-manage bootstrap has just set")
+            raise RuntimeError("admin cannot log in with the password that bootstrap has just set")
     state = Ensure(keystone, module.check_mode)
     state.region(wanted["region"])
     project = state.project()
     state.services(wanted["services"], wanted["region"])
     remembered = recall()
     digests = state.accounts(wanted["accounts"], project, "admin", remembered)
-    passwords = {account["name"]: account["password"] for account in wanted["accounts"]}
     if not module.check_mode and digests != remembered:
         remember(digests)
     return changes + state.changes
@@ -306,9 +313,10 @@ def ensure(module, keystone):
 def main():
     text = {"type": "str", "required": True}
     secret = dict(text, no_log=True)
-    account = {"name": text, "password": secret, "roles": {"type": "list", "elements": "str", "required": True}}
+    account = {"name": text, "password": secret}
+    account["roles"] = {"type": "list", "elements": "str", "required": True}
     service = {"name": text, "type": text, "description": {"type": "str", "default": ""}}
-    service.update({interface: text for interface in INTERFACES})
+    service.update(dict.fromkeys(INTERFACES, text))
     module = AnsibleModule(
         argument_spec={
             "url": text,
@@ -321,8 +329,8 @@ def main():
     )
     try:
         changes = ensure(module, Keystone(module.params["url"]))
-    except (Refused, RuntimeError) as error:
-        if module.check_mode and not isinstance(error, Refused):
+    except (RefusedError, RuntimeError) as error:
+        if module.check_mode and not isinstance(error, RefusedError):
             module.exit_json(changed=True, changes=["everything: Keystone does not run yet"])
         module.fail_json(msg=str(error))
     after = "".join(line + "\n" for line in changes)
