@@ -37,7 +37,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     copy = tmp_path_factory.mktemp("sites") / NAME
     shutil.copytree(project_root() / "inventories/lab", copy)
     for file in copy.rglob("*.yml"):
-        file.write_text(file.read_text(encoding="utf-8").replace("10.77.", "10.97."), encoding="utf-8")
+        text = file.read_text(encoding="utf-8").replace("10.77.", "10.97.")
+        file.write_text(text.replace("lab.socle.test", "essai.socle.test"), encoding="utf-8")
     return copy
 
 
@@ -78,6 +79,7 @@ def traces(lab: Lab) -> list[str]:
     found += [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if NAME in line]
     found += [str(path) for path in Path("/sys/fs/cgroup").rglob(f"socle-{NAME}-*")]
     found += [str(path) for path in Path("/run/socle").glob(NAME)]
+    found += [line for line in Path("/etc/hosts").read_text().splitlines() if NAME in line]
     tables = subprocess.check_output(["nft", "list", "tables"], text=True).splitlines()
     found += [table for table in tables if NAME in table]
     for process in Path("/proc").glob("[0-9]*/cmdline"):

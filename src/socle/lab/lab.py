@@ -82,6 +82,7 @@ class Lab:
             prerequisites.install_missing(progress)
             if not running:
                 network.check_free(self.plan)
+                network.check_forwarding()
             self._make_disks(progress)
             network.ensure_bridges(self.plan)
             names.publish(self.plan.name, self.plan.names)

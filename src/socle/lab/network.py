@@ -113,11 +113,26 @@ def check_free(plan: LabPlan) -> None:
                 )
 
 
-def links_of(plan: LabPlan) -> list[str]:
-    """Links of the lab that exist on the machine now."""
-    ours = {zone.bridge for zone in plan.zones}
-    ours |= {veth_name(plan.name, node.name, zone.name) for node in plan.nodes for zone in plan.zones}
-    return sorted(ours & _links())
+def check_forwarding() -> None:
+    """Raise when the machine's own firewall would drop packets inside a bridge, as Docker's does.
+
+    Raises:
+        SocleError: exit code 4.
+    """
+    filtered = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
+    if not filtered.exists() or filtered.read_text(encoding="ascii").strip() == "0":
+        return
+    chain = subprocess.run(
+        ["nft", "list", "chain", "ip", "filter", "FORWARD"], capture_output=True, text=True, check=False
+    )
+    if "policy drop" in chain.stdout:
+        raise SocleError(
+            "its firewall drops forwarded packets, those between two nodes too",
+            where="this machine",
+            expected="bridges that are not filtered",
+            write="run `sysctl net.bridge.bridge-nf-call-iptables=0`",
+            exit_code=ExitCode.PREREQUISITE,
+        )
 
 
 def _ensure_bridge(zone: LabZone, *, exists: bool) -> None:
