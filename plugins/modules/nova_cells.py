@@ -122,9 +122,7 @@ def main():
             check=False,
         )
     except subprocess.TimeoutExpired:
-        module.fail_json(
-            msg="Nova's databases are not current after {0} s; does MariaDB answer?".format(SECONDS)
-        )
+        module.fail_json(msg=f"Nova's databases are not current after {SECONDS} s; does MariaDB answer?")
     lines = done.stdout.strip().splitlines()
     answer = json.loads(lines[-1]) if done.returncode == 0 and lines else None
     if answer is None or answer["failed"]:

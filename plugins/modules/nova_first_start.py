@@ -31,7 +31,14 @@ SERVICE = "nova-compute.service"
 
 def started(module):
     """Seconds since the epoch at which the running process started, 0 when none runs."""
-    command = ["systemctl", "show", "--timestamp=unix", "--property=ExecMainStartTimestamp", "--value", SERVICE]
+    command = [
+        "systemctl",
+        "show",
+        "--timestamp=unix",
+        "--property=ExecMainStartTimestamp",
+        "--value",
+        SERVICE,
+    ]
     text = module.run_command(command, check_rc=True)[1].strip()
     return int(text.lstrip("@") or 0)
 

@@ -77,7 +77,7 @@ def main():
             check=False,
         )
     except subprocess.TimeoutExpired:
-        module.fail_json(msg="Nova's databases did not answer within {0} s".format(timeout + 120))
+        module.fail_json(msg=f"Nova's databases did not answer within {timeout + 120} s")
     lines = done.stdout.strip().splitlines()
     if done.returncode != 0 or not lines:
         said = [line for line in done.stderr.strip().splitlines() if line.strip()] or ["nothing was said"]
@@ -85,7 +85,7 @@ def main():
     answer = json.loads(lines[-1])
     if answer["missing"]:
         module.fail_json(
-            msg="{0}: nova-compute has not reported to Nova after {1} s; see `journalctl -u nova-compute` there".format(
+            msg="{}: nova-compute has not reported to Nova after {} s; see `journalctl -u nova-compute` there".format(
                 ", ".join(answer["missing"]), timeout
             )
         )

@@ -59,7 +59,7 @@ class Unreachable(Exception):
 
 
 def vsctl(*arguments):
-    command = ["ovs-vsctl", "--timeout={0}".format(SECONDS)] + list(arguments)
+    command = ["ovs-vsctl", f"--timeout={SECONDS}", *list(arguments)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=2 * SECONDS)
     except FileNotFoundError:
@@ -79,7 +79,7 @@ def tables(text):
             position += 1
             continue
         table, position = decoder.raw_decode(text, position)
-        yield [dict(zip(table["headings"], row)) for row in table["data"]]
+        yield [dict(zip(table["headings"], row, strict=False)) for row in table["data"]]
 
 
 def plain(value):
@@ -121,34 +121,32 @@ def settings(column, wanted, present):
     for key, value in sorted(wanted.items()):
         text = str(value).lower() if isinstance(value, bool) else str(value)
         if text and present.get(key) != text:
-            pair = "{0}:{1}={2}".format(column, key, quoted(text))
-            yield ["set", "Open_vSwitch", ".", pair], "{0} = {1}".format(key, text)
+            pair = f"{column}:{key}={quoted(text)}"
+            yield ["set", "Open_vSwitch", ".", pair], f"{key} = {text}"
         if not text and key in present:
-            yield ["remove", "Open_vSwitch", ".", column, key], "{0} removed".format(key)
+            yield ["remove", "Open_vSwitch", ".", column, key], f"{key} removed"
 
 
 def bridge(wanted, present):
     """Commands and descriptions that make one bridge what is wanted."""
     name, found = wanted["name"], present.get(wanted["name"])
     fields = {"datapath_type": wanted["datapath_type"], "fail_mode": wanted["fail_mode"]}
-    assignments = ["{0}={1}".format(field, value) for field, value in fields.items()]
+    assignments = [f"{field}={value}" for field, value in fields.items()]
     if found is None:
-        commands = ["add-br", name, "--", "set", "Bridge", name] + assignments
-        yield commands, "bridge {0} ({1})".format(name, ", ".join(assignments))
+        commands = ["add-br", name, "--", "set", "Bridge", name, *assignments]
+        yield commands, "bridge {} ({})".format(name, ", ".join(assignments))
     else:
         differing = [
-            "{0}={1}".format(field, value)
-            for field, value in fields.items()
-            if (found[field] or default(field)) != value
+            f"{field}={value}" for field, value in fields.items() if (found[field] or default(field)) != value
         ]
         if differing:
-            yield ["set", "Bridge", name] + differing, "bridge {0}: {1}".format(name, ", ".join(differing))
+            yield ["set", "Bridge", name, *differing], "bridge {}: {}".format(name, ", ".join(differing))
     for port in wanted["ports"]:
         if found and port in found["ports"]:
             continue
         other = next((b["name"] for b in present.values() if port in b["ports"]), None)
         removal = ["del-port", other, port, "--"] if other else []
-        yield removal + ["add-port", name, port], "port {0} in bridge {1}".format(port, name)
+        yield [*removal, "add-port", name, port], f"port {port} in bridge {name}"
 
 
 def default(field):
@@ -206,7 +204,7 @@ def main():
     except Unreachable as error:
         if module.check_mode:
             module.exit_json(changed=True, changes=["everything: Open vSwitch does not run yet"])
-        module.fail_json(msg="Open vSwitch: {0}".format(error))
+        module.fail_json(msg=f"Open vSwitch: {error}")
     changes = started + [description for _command, description in found]
     after = "".join(line + "\n" for line in changes)
     module.exit_json(
