@@ -8,11 +8,14 @@ module: nova_cells
 short_description: Bring Nova's databases to the current schema and map its cells
 description:
   - Runs on a controller as C(nova) and reads the addresses and passwords in C(/etc/nova/nova.conf) only.
-  - The cells C(cell0) and C(cell1) are mapped by templates ("{username}", "{password}", …) that Nova fills from its
-    configuration, so that the database holds no password, and a new one needs no new mapping.
+  - The cells C(cell0) and C(cell1) are mapped by templates ("{username}", "{password}", …) that Nova fills
+    from its configuration, so that the database holds no password, and a new one needs no new mapping.
   - Imports Nova once, where the five C(nova-manage) commands would import it five times.
 options:
-  controllers: {description: Number of controllers, that is of hosts in C(transport_url)., type: int, required: true}
+  controllers:
+    description: Number of controllers, that is of hosts in C(transport_url).
+    type: int
+    required: true
 """
 
 EXAMPLES = r"""

@@ -7,8 +7,8 @@ DOCUMENTATION = r"""
 module: nova_hosts
 short_description: Map hypervisors to their cell, and wait until Nova knows all of them
 description:
-  - Runs on a controller as C(nova). A hypervisor can be mapped once its nova-compute has reported its resources,
-    which takes some seconds after its first start; guests are scheduled to mapped hypervisors only.
+  - Runs on a controller as C(nova). A hypervisor can be mapped once its nova-compute has reported its
+    resources, some seconds after its first start; guests are scheduled to mapped hypervisors only.
 options:
   hosts: {description: Names of the hypervisors, type: list, elements: str, required: true}
   timeout: {description: Seconds to wait for all of them, type: int, default: 120}
@@ -84,11 +84,8 @@ def main():
         module.fail_json(msg="Nova's hypervisors: " + said[-1])
     answer = json.loads(lines[-1])
     if answer["missing"]:
-        module.fail_json(
-            msg="{}: nova-compute has not reported to Nova after {} s; see `journalctl -u nova-compute` there".format(
-                ", ".join(answer["missing"]), timeout
-            )
-        )
+        names = ", ".join(answer["missing"])
+        module.fail_json(msg=f"{names}: nova-compute has not reported to Nova after {timeout} s; see its journal")
     module.exit_json(changed=bool(answer["mapped"]), mapped=answer["mapped"])
 
 

@@ -7,7 +7,8 @@ DOCUMENTATION = r"""
 module: ovs_settings
 short_description: Settings, bridges and ports of Open vSwitch in one transaction
 description:
-  - Reads the database of Open vSwitch with one call of C(ovs-vsctl), compares, and sets what differs with a second one.
+  - Reads the database of Open vSwitch with one call of C(ovs-vsctl), compares, and sets what differs with a
+    second one.
   - Only what is named is touched. Bridges and ports that others made (OVN's own, those of guests) stay.
   - A port that stands in another bridge is moved.
   - The settings live in a running database; when Open vSwitch does not run, it is started.
@@ -27,8 +28,16 @@ options:
     default: []
     suboptions:
       name: {description: Name of the bridge., type: str, required: true}
-      datapath_type: {description: Where packets are forwarded., type: str, choices: [system, netdev], default: system}
-      fail_mode: {description: What a bridge without controller does., type: str, choices: [standalone, secure], default: standalone}
+      datapath_type:
+        description: Where packets are forwarded.
+        type: str
+        choices: [system, netdev]
+        default: system
+      fail_mode:
+        description: What a bridge without controller does.
+        type: str
+        choices: [standalone, secure]
+        default: standalone
       ports: {description: Interfaces of the host that are its ports., type: list, elements: str, default: []}
 """
 
@@ -54,7 +63,7 @@ SECONDS = 30
 SOCKET = "/run/openvswitch/db.sock"
 
 
-class Unreachable(Exception):
+class UnreachableError(Exception):
     """Open vSwitch does not answer."""
 
 
@@ -63,11 +72,11 @@ def vsctl(*arguments):
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=2 * SECONDS)
     except FileNotFoundError:
-        raise Unreachable("ovs-vsctl does not exist; is openvswitch-switch installed?") from None
+        raise UnreachableError("ovs-vsctl does not exist; is openvswitch-switch installed?") from None
     except subprocess.TimeoutExpired:
-        raise Unreachable("ovs-vsctl does not end") from None
+        raise UnreachableError("ovs-vsctl does not end") from None
     if done.returncode != 0:
-        raise Unreachable((done.stderr or done.stdout).strip())
+        raise UnreachableError((done.stderr or done.stdout).strip())
     return done.stdout
 
 
@@ -177,7 +186,7 @@ def start():
         ["systemctl", "start", "openvswitch-switch"], capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
-        raise Unreachable(done.stderr.strip())
+        raise UnreachableError(done.stderr.strip())
     return ["Open vSwitch started"]
 
 
@@ -201,7 +210,7 @@ def main():
         found = list(differences(module.params))
         if found and not module.check_mode:
             apply(found)
-    except Unreachable as error:
+    except UnreachableError as error:
         if module.check_mode:
             module.exit_json(changed=True, changes=["everything: Open vSwitch does not run yet"])
         module.fail_json(msg=f"Open vSwitch: {error}")
