@@ -8,7 +8,8 @@ module: nova_first_start
 short_description: Start nova-compute again after its first start ever on a host
 description:
   - On its first start on a host, nova-compute speaks to libvirt before it listens to its events, and never
-    hears one ("URI qemu:///system does not support events"). Each detachment of a volume then waits 20 s in vain.
+    hears one ("URI qemu:///system does not support events"). Each detachment of a volume then waits 20 s
+    in vain.
   - The process that wrote C(/var/lib/nova/compute_id) is that first one; when it still runs, the service is
     restarted.
 """

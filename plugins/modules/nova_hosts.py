@@ -84,8 +84,8 @@ def main():
         module.fail_json(msg="Nova's hypervisors: " + said[-1])
     answer = json.loads(lines[-1])
     if answer["missing"]:
-        names = ", ".join(answer["missing"])
-        module.fail_json(msg=f"{names}: nova-compute has not reported to Nova after {timeout} s; see its journal")
+        names = "nova-compute of " + ", ".join(answer["missing"])
+        module.fail_json(msg=f"{names}: nova-compute nothing came within {timeout} s; see its journal")
     module.exit_json(changed=bool(answer["mapped"]), mapped=answer["mapped"])
 
 
