@@ -271,6 +271,8 @@ def main():
             },
         },
         supports_check_mode=True,
+        # Ansible would write the contents to the node's journal, and hides secrets of one line only.
+        no_log=True,
     )
     name = module.params["name"]
     if module.params["settled"]:
