@@ -69,6 +69,8 @@ class Platform(pulumi.ComponentResource):
     def __init__(self, plan: PlatformPlan, provider: Provider) -> None:
         super().__init__("socle:platform:Platform", "platform", None, pulumi.ResourceOptions(providers=[provider]))
         self.options = pulumi.ResourceOptions(parent=self, provider=provider)
+        # Two flavors or volume types of one name cannot stand beside each other, not even for a moment.
+        self.unique = pulumi.ResourceOptions.merge(self.options, pulumi.ResourceOptions(delete_before_replace=True))
         for name, flavor in plan.flavors.items():
             compute.Flavor(
                 name,
@@ -77,13 +79,13 @@ class Platform(pulumi.ComponentResource):
                 ram=flavor.ram_mib,
                 disk=flavor.disk_gib,
                 is_public=True,
-                opts=self.options,
+                opts=self.unique,
             )
         for name, image in plan.images.items():
             self._image(name, image)
         self._provider_network(plan)
         self._tenant_pool(plan)
-        blockstorage.VolumeTypeV3(VOLUME_TYPE, name=VOLUME_TYPE, is_public=True, opts=self.options)
+        blockstorage.VolumeTypeV3(VOLUME_TYPE, name=VOLUME_TYPE, is_public=True, opts=self.unique)
         self.register_outputs({})
 
     def _image(self, name: str, plan: ImagePlan) -> None:

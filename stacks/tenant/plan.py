@@ -10,6 +10,9 @@ from socle.site.classes import Quota
 from socle.site.tenant import Inbound, Outbound
 
 INTERNET = "0.0.0.0/0"
+METADATA = "169.254.169.254/32"
+BROADCAST = "255.255.255.255/32"
+HTTP, DHCP = 80, 67
 
 
 @dataclass(frozen=True)
@@ -108,10 +111,25 @@ def _environment(site: Site, tenant: Tenant, name: str) -> EnvironmentPlan:
     return EnvironmentPlan(
         name=name,
         segments=tuple(
-            Segment(s.segment, str(s.prefix), str(s.gateway), _rules(site, tenant, s.segment, prefixes)) for s in subnets
+            Segment(
+                s.segment,
+                str(s.prefix),
+                str(s.gateway),
+                (*platform_rules(str(s.gateway)), *_rules(site, tenant, s.segment, prefixes)),
+            )
+            for s in subnets
         ),
         servers=servers,
         routed=bool(tenant.network.inbound or tenant.network.outbound or any(s.public for s in servers)),
+    )
+
+
+def platform_rules(gateway: str) -> tuple[Rule, ...]:
+    """What a guest needs of the platform itself to learn its address and who it is; no traffic of the tenant's."""
+    return (
+        Rule("egress", "udp", DHCP, DHCP, BROADCAST),
+        Rule("egress", "udp", DHCP, DHCP, f"{gateway}/32"),
+        Rule("egress", "tcp", HTTP, HTTP, METADATA),
     )
 
 

@@ -15,7 +15,6 @@ from pulumi_openstack import Provider, blockstorage, compute, identity, networki
 from stacks.tenant.plan import EnvironmentPlan, Segment, ServerPlan, TenantPlan
 
 PROVIDER_NETWORK = "provider"
-METADATA = "169.254.169.254/32"
 GROUPS = {"managers": "manager", "members": "member", "readers": "reader", "auditors": "reader"}
 """Groups of a domain and the role that each has on it and on its projects."""
 GIB = 1024
@@ -169,7 +168,7 @@ class TenantStack(pulumi.ComponentResource):
             delete_default_rules=True,
             opts=after,
         )
-        rules: list[pulumi.Resource] = [self._metadata_rule(name, group, project)]
+        rules: list[pulumi.Resource] = []
         for rule in plan.rules:
             rules.append(
                 networking.SecGroupRule(
@@ -186,21 +185,6 @@ class TenantStack(pulumi.ComponentResource):
                 )
             )
         return _Wire(name, network, subnet, group, interface, rules)
-
-    def _metadata_rule(self, name: str, group: networking.SecGroup, project: identity.Project) -> pulumi.Resource:
-        """A guest learns who it is from the platform itself; that is no traffic of the tenant's."""
-        return networking.SecGroupRule(
-            f"{name}-metadata",
-            security_group_id=group.id,
-            tenant_id=project.id,
-            direction="egress",
-            ethertype="IPv4",
-            protocol="tcp",
-            port_range_min=80,
-            port_range_max=80,
-            remote_ip_prefix=METADATA,
-            opts=self.options,
-        )
 
     def _server(
         self, environment: str, plan: ServerPlan, wire: _Wire, project: identity.Project, inside: Provider

@@ -100,6 +100,7 @@ def _provider(session: Session, name: str, opts: pulumi.ResourceOptions | None =
         region=session.region,
         cacert_file=session.ca_file,
         endpoint_type="public",
+        max_retries=5,
         opts=opts,
         **login,
     )
