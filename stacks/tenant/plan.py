@@ -9,6 +9,7 @@ from socle.site import Site, Tenant
 from socle.site.classes import Quota
 from socle.site.tenant import Inbound, Outbound
 
+AUTOMATION = "automation"
 INTERNET = "0.0.0.0/0"
 METADATA = "169.254.169.254/32"
 BROADCAST = "255.255.255.255/32"
@@ -76,6 +77,12 @@ class TenantPlan:
     quota: Quota
     environments: tuple[EnvironmentPlan, ...]
     managers: tuple[str, ...]
+    """Addresses of the people who manage the domain; each is an account until a federation knows them."""
+
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        """All accounts that need a password."""
+        return (AUTOMATION, *self.managers)
 
 
 def domain_name(siren: str) -> str:

@@ -6,13 +6,13 @@ provider, logged in as the tenant's automation account, makes those.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import pulumi
 from pulumi_openstack import Provider, blockstorage, compute, identity, networking
 
-from stacks.tenant.plan import EnvironmentPlan, Segment, ServerPlan, TenantPlan
+from stacks.tenant.plan import AUTOMATION, EnvironmentPlan, Segment, ServerPlan, TenantPlan
 
 PROVIDER_NETWORK = "provider"
 GROUPS = {"managers": "manager", "members": "member", "readers": "reader", "auditors": "reader"}
@@ -42,7 +42,7 @@ class TenantStack(pulumi.ComponentResource):
         plan: TenantPlan,
         platform: Platform,
         provider: Provider,
-        password: pulumi.Input[str],
+        passwords: Mapping[str, pulumi.Input[str]],
         project_provider: ProjectProvider,
     ) -> None:
         super().__init__("socle:tenant:Tenant", plan.domain, None, pulumi.ResourceOptions(providers=[provider]))
@@ -58,16 +58,31 @@ class TenantStack(pulumi.ComponentResource):
             self._assign(f"domain-{name}", role, domain_id=self.domain.id, group_id=self.groups[name].id)
         self.automation = identity.User(
             "automation",
-            name="automation",
+            name=AUTOMATION,
             description="Makes the servers and volumes that the tenant's file asks for",
             domain_id=self.domain.id,
-            password=password,
+            password=passwords[AUTOMATION],
             opts=self.options,
         )
         self._assign("domain-automation", "manager", domain_id=self.domain.id, user_id=self.automation.id)
+        for manager in plan.managers:
+            self._manager(manager, passwords[manager])
         for environment in plan.environments:
             self._environment(environment)
         self.register_outputs({})
+
+    def _manager(self, address: str, password: pulumi.Input[str]) -> None:
+        """A person who manages the domain. The first password waits in OpenBao and is the person's to change."""
+        account = identity.User(
+            address,
+            name=address,
+            domain_id=self.domain.id,
+            password=password,
+            opts=pulumi.ResourceOptions.merge(self.options, pulumi.ResourceOptions(ignore_changes=["password"])),
+        )
+        identity.UserMembershipV3(
+            address, user_id=account.id, group_id=self.groups["managers"].id, opts=self.options
+        )
 
     def _assign(self, name: str, role: str, **whom: pulumi.Input[str]) -> identity.RoleAssignment:
         return identity.RoleAssignment(name, role_id=self.platform.roles[role], opts=self.options, **whom)

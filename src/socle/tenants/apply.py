@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -20,10 +20,11 @@ from socle.images import ImageFiles, image_files
 from socle.lab.from_site import plan_from_site
 from socle.paths import state_dir
 from socle.site import Site
-from socle.tenants.session import Session, automation_password
+from socle.tenants.session import Session, account_passwords
 from socle.tenants.stack import Stack, StackResult
 from stacks import platform as platform_stack
 from stacks import tenant as tenant_stack
+from stacks.tenant.plan import AUTOMATION
 from stacks.tenant.program import GROUPS
 from stacks.tenant.program import Platform as PlatformIds
 
@@ -43,7 +44,8 @@ class Job:
     folder: Path
     secrets_provider: str
     session: Session
-    password: str
+    passwords: Mapping[str, str] = field(repr=False)
+    """Of the tenant's accounts, by name."""
 
 
 def platform_preview(site: Site, session: Session, tell: Tell) -> StackResult:
@@ -121,7 +123,7 @@ def _tenants(site: Site, sirens: Iterable[str] | None, session: Session, tell: T
             folder_of(site),
             vault.stack_key(place, plan.domain),
             session,
-            automation_password(site, siren),
+            account_passwords(site, siren, plan.accounts),
         )
         for siren in chosen
     ]
@@ -164,12 +166,11 @@ def _program(job: Job) -> None:
             user_name=user.name,
             user_domain_id=user.domain_id,
             tenant_id=project.id,
-            password=pulumi.Output.secret(job.password),
+            password=pulumi.Output.secret(job.passwords[AUTOMATION]),
         )
 
-    tenant_stack.TenantStack(
-        job.plan, job.platform, _administrator(job.session), pulumi.Output.secret(job.password), project_provider
-    )
+    passwords = {account: pulumi.Output.secret(password) for account, password in job.passwords.items()}
+    tenant_stack.TenantStack(job.plan, job.platform, _administrator(job.session), passwords, project_provider)
 
 
 def _platform_ids(session: Session) -> PlatformIds:

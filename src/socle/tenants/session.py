@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import secrets as random
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import openstack
 
 from socle import catalogue, vault
-from socle.errors import SocleError
 from socle.site import Site
 from socle.vault.policies import KV
 
@@ -59,17 +58,21 @@ def session_of(site: Site) -> Session:
     )
 
 
-def automation_password(site: Site, siren: str) -> str:
-    """The password of a tenant's automation account, generated in OpenBao at first need (check-and-set)."""
+def account_passwords(site: Site, siren: str, accounts: Iterable[str]) -> dict[str, str]:
+    """Passwords of a tenant's accounts, at ``kv/tenants/<siren>``; missing ones are generated in OpenBao (check-and-set).
+
+    Raises:
+        SocleError: OpenBao refuses, or another run wrote at the same moment.
+    """
     place = vault.place_of(site, catalogue.load())
-    speaker = vault.stacks_client(place)
     path = f"{KV}/data/tenants/{siren}"
-    found = speaker.read(path)
-    if found and found["data"]["data"] and "automation" in found["data"]["data"]:
-        return str(found["data"]["data"]["automation"])
-    made = random.token_urlsafe(32)
-    try:
-        speaker.write_data(path, data={"data": {"automation": made}, "options": {"cas": 0}})
-    except Exception as error:
-        raise SocleError(f"OpenBao refused a secret: {error}", where=path) from error
-    return made
+    with vault.plainly(place):
+        speaker = vault.stacks_client(place)
+        found = speaker.read(path)
+        known: dict[str, str] = dict(found["data"]["data"] or {}) if found else {}
+        version = found["data"]["metadata"]["version"] if found else 0
+        missing = [account for account in accounts if account not in known]
+        if missing:
+            known.update({account: random.token_urlsafe(24) for account in missing})
+            speaker.write_data(path, data={"data": known, "options": {"cas": version}})
+    return {account: known[account] for account in accounts}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from socle.vault.api import plainly
 from socle.vault.configuration import configure
 from socle.vault.generated import ensure_secrets
 from socle.vault.login import ansible_environment, secret, stack_key, stacks_client, stacks_environment
@@ -22,6 +23,7 @@ __all__ = [
     "ensure_secrets",
     "initialise",
     "place_of",
+    "plainly",
     "prepare",
     "secret",
     "stack_key",
