@@ -1,4 +1,4 @@
-"""Tell `socle deploy` what a playbook does: one JSON line for each event, to the file that SOCLE_EVENTS names."""
+"""Tell `socle deploy` what a playbook does: a JSON line for each event, to the file in SOCLE_EVENTS."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ name: socle_events
 type: aggregate
 short_description: One JSON line for each event of a playbook
 description:
-  - Names of playbooks and tasks, results, and what modules say of a failure; never a task's arguments, so no secret.
+  - Names of playbooks and tasks, results, and what modules say of a failure.
+  - Never a task's arguments, so no secret.
   - With C(--diff), also what the modules show as difference, which hides secret files.
   - Writes nothing unless the environment variable E(SOCLE_EVENTS) names a file.
 requirements: []
@@ -52,10 +53,10 @@ class CallbackModule(CallbackBase):
     CALLBACK_NEEDS_ENABLED = True
 
     def __init__(self) -> None:
-        """Open the file of events, if there is one."""
+        """Look where events go, if anywhere."""
         super().__init__()
         path = os.environ.get("SOCLE_EVENTS")
-        self._stream = Path(path).open("a", encoding="utf-8") if path else None
+        self._path = Path(path) if path else None
 
     def v2_playbook_on_start(self, playbook: Any) -> None:
         """One of the playbooks of the command begins."""
@@ -104,10 +105,10 @@ class CallbackModule(CallbackBase):
         return {"role": role, "task": task.name or task.action}
 
     def _tell(self, event: str, **facts: Any) -> None:
-        if self._stream:
+        if self._path:
             line = json.dumps({"event": event, "time": round(time.time(), 3), **facts}, default=str)
-            self._stream.write(line + "\n")
-            self._stream.flush()
+            with self._path.open("a", encoding="utf-8") as stream:
+                stream.write(line + "\n")
 
 
 def reason(data: dict[str, Any]) -> str:

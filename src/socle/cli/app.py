@@ -1,12 +1,15 @@
-"""The command line: global options, sub-commands, and one place where errors become lines and exit codes."""
+"""The command line: options that all commands share, and the place where errors become lines and codes."""
 
 from __future__ import annotations
 
 import os
 import sys
 import traceback
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from importlib import import_module
+from inspect import cleandoc
 from pathlib import Path
 from typing import Annotated
 
@@ -14,53 +17,111 @@ import click
 import typer
 from rich.console import Console
 
-from socle import __version__, site
+from socle import __version__
 from socle.errors import ExitCode, SocleError
 from socle.paths import project_root, state_dir
-from socle.site import Site, SiteErrors
+from socle.site import Site, SiteErrors, load
 
 INTERRUPTED = 130
-EPILOG = (
-    "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the site's files are not valid, 4 something that the machine must have "
-    "is missing, 5 another run holds the lock, 6 a node does not answer or OpenBao is sealed."
-)
+HELP = """Make bare Debian machines into a cloud whose keys are yours, and its tenants from one file each.
+
+A site is a folder of YAML files (inventories/lab is the lab on this machine). Every command reads the whole
+folder first and says everything that is wrong with it.
+"""
+EPILOG = """[bold]Examples[/bold]
+
+  socle validate
+
+  socle --site modele-gip validate
+
+  socle deploy --only nova
+
+  socle status --json
+
+[bold]Exit codes[/bold]
+
+  0  done, or nothing to do
+
+  1  failed; the line says where and what to do
+
+  2  wrong usage
+
+  3  the site's files are not valid
+
+  4  something that a machine must have is missing
+
+  5  another run holds the lock
+
+  6  a node does not answer, or OpenBao is sealed
+
+  130  interrupted
+
+[bold]Files[/bold]
+
+  /var/lib/socle/SITE: states, journal, keys; must be kept (another place: SOCLE_STATE)
+
+  /var/cache/socle: binaries, layers, images; can be deleted (another place: SOCLE_CACHE)
+"""
+MODULES = {
+    "validate": "sites",
+    "plan": "planning",
+    "deploy": "deploying",
+    "journal": "deploying",
+    "status": "watching",
+    "lab": "labs",
+    "tenant": "tenancy",
+    "tools": "toolbox",
+}
+"""Which module has each command: only that one is loaded, the libraries of others take seconds."""
 
 app = typer.Typer(
     name="socle",
-    help="Make bare Debian machines into a cloud whose keys are yours, and its tenants from one file each.",
+    help=HELP,
     epilog=EPILOG,
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
 @dataclass(frozen=True)
 class Options:
-    """What is said before the sub-command."""
+    """What is said for every command."""
 
     folder: Path
     json: bool
 
     def load(self) -> Site:
         """The site, checked."""
-        return site.load(self.folder)
+        return load(self.folder)
+
+    @property
+    def progress(self) -> Console:
+        """Where to say what goes on: not where JSON is printed."""
+        return err if self.json else out
 
 
-out = Console(soft_wrap=False)
+out = Console()
 err = Console(stderr=True)
 
 
 def options(context: typer.Context) -> Options:
-    """The global options of this call."""
+    """The shared options of this call."""
     found = context.find_object(Options)
     if found is None:
         raise SocleError("no options", exit_code=ExitCode.USAGE)
     return found
 
 
-def _folder(name: str) -> Path:
-    return Path(name) if os.sep in name or name == "." else project_root() / "inventories" / name
+def examples(*commands: str) -> str:
+    """The end of a command's help."""
+    return "[bold]Examples[/bold]\n\n" + "\n\n".join(f"  {command}" for command in commands)
+
+
+def site_names() -> list[str]:
+    """The sites of ``inventories/``, for completion."""
+    return sorted(path.parent.name for path in (project_root() / "inventories").glob("*/site.yml"))
 
 
 @app.callback()
@@ -68,14 +129,20 @@ def start(
     context: typer.Context,
     site_name: Annotated[
         str,
-        typer.Option("--site", envvar="SOCLE_SITE", metavar="SITE", help="A name in inventories/, or a site folder."),
+        typer.Option(
+            "--site",
+            envvar="SOCLE_SITE",
+            metavar="SITE",
+            help="A name in inventories/, or the path of a site folder.",
+            autocompletion=site_names,
+        ),
     ] = "lab",
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON, for machines.")] = False,
     version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
 ) -> None:
-    """Read the options that all commands share."""
+    """Read the options that all commands share; they may also stand after the command."""
     if version:
-        out.print(__version__)
+        out.print(__version__, highlight=False)
         raise typer.Exit
     context.obj = Options(_folder(site_name), json)
 
@@ -85,29 +152,69 @@ def main() -> None:
     sys.exit(run(sys.argv[1:]))
 
 
-def run(arguments: list[str]) -> int:
+def run(arguments: Sequence[str]) -> int:
     """As ``main``, and return the exit code."""
-    import socle.cli.commands  # noqa: F401, PLC0415 - registers the sub-commands
-
-    command = typer.main.get_command(app)
+    words = shared_first(arguments)
     try:
-        result = command.main(arguments, prog_name="socle", standalone_mode=False)
-    except SiteErrors as errors:
-        say(str(errors))
-        return ExitCode.INVALID_SITE
-    except SocleError as error:
-        say(str(error))
-        return error.exit_code
-    except click.exceptions.ClickException as error:
-        error.show()
-        return ExitCode.USAGE
-    except (click.exceptions.Abort, KeyboardInterrupt):
-        say("interrupted; the same command goes on from here")
-        return INTERRUPTED
-    except Exception as error:  # noqa: BLE001 - the last resort: a line for the person, the details in a file
-        say(f"unexpected {type(error).__name__}: {error}; details in {_details(error)}")
-        return ExitCode.FAILED
+        for module in _modules(words):
+            import_module(f"socle.cli.{module}")
+        command = flowing(typer.main.get_command(app))
+        result = command.main(list(words), prog_name="socle", standalone_mode=False)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last resort: nobody reads tracebacks
+        return _tell(error)
     return result if isinstance(result, int) else ExitCode.OK
+
+
+def _tell(error: BaseException) -> int:
+    """Say what went wrong as a line, and return the exit code."""
+    code: int = ExitCode.FAILED
+    match error:
+        case SiteErrors() | SocleError():
+            code = error.exit_code
+            say(str(error))
+        case click.exceptions.ClickException():
+            code = ExitCode.USAGE
+            error.show()
+        case click.exceptions.Abort() | KeyboardInterrupt():
+            code = INTERRUPTED
+            say("interrupted; the same command goes on from here")
+        case BrokenPipeError():
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        case OSError():
+            say(_system(error))
+        case _:
+            say(f"unexpected {type(error).__name__}: {_short(error)}; the details are in {_details(error)}")
+    return code
+
+
+def flowing(command: click.Command) -> click.Command:
+    """The command, and those below it, with the paragraphs of their help free of the source's line ends."""
+    if command.help:
+        paragraphs = cleandoc(command.help).split("\n\n")
+        command.help = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+    for below in command.commands.values() if isinstance(command, click.Group) else ():
+        flowing(below)
+    return command
+
+
+def shared_first(arguments: Sequence[str]) -> list[str]:
+    """The arguments with ``--json`` and ``--site`` before the command, wherever they stood.
+
+    What follows ``--``, or the node of ``lab shell``, belongs to another command and is left alone.
+    """
+    shared: list[str] = []
+    rest: list[str] = []
+    words = iter(arguments)
+    for word in words:
+        if word == "--" or rest[-2:-1] == ["shell"]:
+            rest += [word, *words]
+        elif word == "--json" or word.startswith("--site="):
+            shared.append(word)
+        elif word == "--site":
+            shared += [word, *([value] if (value := next(words, None)) is not None else [])]
+        else:
+            rest.append(word)
+    return [*shared, *rest]
 
 
 def say(text: str) -> None:
@@ -115,9 +222,38 @@ def say(text: str) -> None:
     err.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def _details(error: Exception) -> Path:
+def _modules(words: Sequence[str]) -> list[str]:
+    """The modules that the command needs; all of them for the help and the completion."""
+    named = [MODULES[word] for word in words if word in MODULES][:1]
+    return named or sorted(set(MODULES.values()))
+
+
+def _folder(name: str) -> Path:
+    is_path = os.sep in name or name in {".", ".."}
+    folder = Path(name) if is_path else project_root() / "inventories" / name
+    if not (folder / "site.yml").is_file():
+        raise SocleError(
+            "is no site folder: it has no site.yml",
+            where=str(folder),
+            expected=f"a path, or one of {', '.join(site_names())}",
+            exit_code=ExitCode.USAGE,
+        )
+    return folder.resolve()
+
+
+def _system(error: OSError) -> str:
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror or error}"
+
+
+def _short(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return text[:200] or "no message"
+
+
+def _details(error: BaseException) -> Path:
     folder = state_dir("errors")
     path = folder / f"{datetime.now().astimezone():%Y%m%dT%H%M%S}.txt"
+    path.touch(mode=0o600)
     path.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
-    path.chmod(0o600)
     return path

@@ -30,7 +30,8 @@ def _tell(line: str) -> None:
 def up(context: typer.Context) -> None:
     """Make or start the nodes; those that run are left alone.
 
-    The first time installs what the machine lacks and builds the nodes' layers (about five minutes on two cores).
+    The first time installs what the machine lacks and builds the nodes' layers: about five minutes on two
+    cores.
     """
     _lab(context).up(_tell)
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import typer
 
-from socle.cli.app import app, options, out
+from socle.cli.app import app, examples, options, out
 
 
-@app.command()
+@app.command(epilog=examples("socle validate", "socle --site modele-gip validate", "socle validate --json"))
 def validate(context: typer.Context) -> None:
     """Check every file of the site and say everything that is wrong.
 
-    One line for each error: file, line, what is wrong, what was expected, what to write. Changes nothing.
+    One line for each error: file, line, what is wrong, what was expected, what to write. Changes nothing and
+    asks nothing of the network.
 
-    Example: [bold]socle --site modele-gip validate[/bold]
+    Exit code: 3 when something is wrong.
     """
     given = options(context)
     site = given.load()
@@ -28,5 +29,6 @@ def validate(context: typer.Context) -> None:
         return
     out.print(
         f"[green]✓[/green] {facts['site']}: {facts['hosts']} hosts, {facts['tenants']} tenants, "
-        f"{facts['networks']} networks; nothing is wrong"
+        f"{facts['networks']} networks; nothing is wrong",
+        highlight=False,
     )

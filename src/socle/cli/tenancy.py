@@ -13,7 +13,9 @@ from socle.tenants import StackResult
 
 tenant_app = typer.Typer(help="Tenants: one file each in the site's tenants/ folder.", no_args_is_help=True)
 app.add_typer(tenant_app, name="tenant")
-Sirens = Annotated[list[str] | None, typer.Argument(metavar="[SIREN]...", help="All tenants when none is named.")]
+Sirens = Annotated[
+    list[str] | None, typer.Argument(metavar="[SIREN]...", help="All tenants when none is named.")
+]
 
 
 @tenant_app.command(name="list")
@@ -39,7 +41,16 @@ def list_tenants(context: typer.Context) -> None:
     table = Table("SIREN", "name", "size", "environments", "servers", "€/month at most", "until", "state")
     for row in rows:
         environments = ", ".join(map(str, row["environments"]))  # type: ignore[call-overload]
-        cells = [row["siren"], row["name"], row["size"], environments, row["servers"], f"{row['monthly_eur']:.2f}", row["end"], row["state"]]
+        cells = [
+            row["siren"],
+            row["name"],
+            row["size"],
+            environments,
+            row["servers"],
+            f"{row['monthly_eur']:.2f}",
+            row["end"],
+            row["state"],
+        ]
         table.add_row(*map(str, cells))
     out.print(table)
 
@@ -65,5 +76,7 @@ def _show(context: typer.Context, results: list[StackResult]) -> None:
     table = Table("stack", "create", "update", "delete", "unchanged")
     for result in results:
         counts = result.counts
-        table.add_row(result.stack, *(str(counts.get(k, 0)) for k in ("create", "update", "delete")), str(result.same))
+        table.add_row(
+            result.stack, *(str(counts.get(k, 0)) for k in ("create", "update", "delete")), str(result.same)
+        )
     out.print(table)

@@ -1,1 +1,1 @@
-"""Deploy a site: phases in order, one run at a time, each in the journal; plan it before, ask it afterwards."""
+"""Deploy a site: phases in order, one run at a time, each in the journal; plan before, ask afterwards."""

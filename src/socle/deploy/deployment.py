@@ -1,31 +1,41 @@
-"""A deployment: its phases in order, some beside each other, each recorded in the journal."""
+"""A deployment: its phases, what each waits for, and what one role, node or tenant alone needs of them."""
 
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from socle import catalogue as services
-from socle import tenants, tools, vault
+from socle import catalogue, tools, vault
 from socle.deploy import journal, lock
-from socle.deploy.playbook import Playbook
+from socle.deploy.checks import check_here, check_names, check_nodes
+from socle.deploy.phases import Phase, Reporter, execute
+from socle.deploy.playbook import Playbooks
 from socle.deploy.progress import Screen
 from socle.errors import ExitCode, SocleError
 from socle.paths import state_dir
-from socle.site import Site
+from socle.site import Host, Site, register
+from socle.site.hosts import Group
 
-Tell = Callable[[str], None]
+if TYPE_CHECKING:
+    from socle.tenants import StackResult
 
+BINARIES = ("bao", "pulumi", "pulumi-resource-openstack")
+PLAYBOOKS: dict[str, tuple[Group, ...]] = {
+    "base": (),
+    "vault": ("vault",),
+    "certificates": (),
+    "storage": ("storage",),
+    "control": ("controllers",),
+    "compute": ("computes", "gateways"),
+}
+"""The playbooks in order, with the groups that each is for; all hosts when none is named."""
 
-@dataclass(frozen=True)
-class Done:
-    """What a phase did: things changed, modules executed."""
-
-    changed: int = 0
-    executions: int = 0
+BEFORE_KEYS = ("base", "openbao")
+"""Roles that need nothing of OpenBao."""
 
 
 @dataclass
@@ -39,119 +49,127 @@ class Deployment:
     site: Site
     screen: Screen
     only: str | None = None
-    environment: dict[str, str] = field(default_factory=dict)
     run: journal.Run = field(init=False)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    stacks: list[StackResult] = field(default_factory=list)
+    """What was applied: the platform and the tenants."""
+    _environment: dict[str, str] = field(default_factory=dict)
+    _stopping: threading.Event = field(default_factory=threading.Event)
+    _lock: int = -1
 
     def go(self) -> journal.Run:
         """Deploy, and return the record of the run.
 
         Raises:
-            SocleError: as the phase that failed says; 5 when another run holds the lock.
+            SocleError: as the phase that failed says; exit code 5 when another run holds the lock.
         """
+        phases = self._phases()
         state = state_dir(self.site.name)
-        self._check_only()
-        with lock.hold(state / "lock"):
-            self.run = journal.begin(state, f"deploy{f' --only {self.only}' if self.only else ''}")
-            started = time.monotonic()
-            try:
-                with self.screen.live():
-                    self._phases()
-                self.run.result = "done"
-            except BaseException:
-                self.run.result = "failed"
-                raise
-            finally:
-                self.run.seconds = round(time.monotonic() - started, 1)
-                self.run.write()
+        command = f"deploy --only {self.only}" if self.only else "deploy"
+        check_here(self.site)
+        with lock.hold(state / "lock") as self._lock:
+            last = journal.last_seconds(state, command)
+            self.run = journal.begin(state, command)
+            with self.run.recorded(), self.screen.live():
+                execute(phases, lambda: Reporter(self.run, self.screen, last), self._stopping.set)
         return self.run
 
-    def _phases(self) -> None:
-        if self.only in self.site.tenants:
-            self._phase("keys", self._keys)
-            self._phase("tenants", self._tenants)
-            return
-        self._phase("tools", self._tools)
-        self._play("base")
-        self._play("vault")
-        self._phase("keys", self._keys)
-        self._play("certificates")
-        self._beside("storage", "control")
-        self._play("compute")
-        if self.only is None:
-            self._phase("platform", self._platform)
-            self._phase("tenants", self._tenants)
-
-    def _beside(self, *names: str) -> None:
-        with ThreadPoolExecutor(len(names)) as pool:
-            for future in [pool.submit(self._play, name) for name in names]:
-                future.result()
-
-    def _play(self, name: str) -> None:
-        def play(tell: Tell) -> Done:
-            outcome = Playbook(self.site, name, self.run.folder, dict(self.environment), self._limits()).run(tell)
-            return Done(len(outcome.changes), outcome.executions)
-
-        self._phase(name, play)
-
-    def _phase(self, name: str, work: Callable[[Tell], Done]) -> None:
-        record = journal.PhaseRecord(name)
-        line = self.screen.begin(name, journal.last_seconds(state_dir(self.site.name), name))
-        with self._lock:
-            self.run.phases.append(record)
-            self.run.write()
-
-        def tell(text: str) -> None:
-            line.task = text
-
-        started = time.monotonic()
-        try:
-            done = work(tell)
-            record.changed, record.executions, record.result = done.changed, done.executions, "done"
-        except BaseException:
-            record.result = "failed"
-            raise
-        finally:
-            record.seconds = round(time.monotonic() - started, 1)
-            self.screen.end(line, record.changed, record.result != "done")
-            with self._lock:
-                self.run.write()
-
-    def _tools(self, tell: Tell) -> Done:
-        tools.build(["bao", "pulumi", "pulumi-resource-openstack"], lambda progress: tell(str(progress)))
-        return Done()
-
-    def _keys(self, tell: Tell) -> Done:
-        place = vault.place_of(self.site, services.load())
-        changed = vault.prepare(place, tell)
-        self.environment.update(vault.ansible_environment(place))
-        return Done(int(changed))
-
-    def _platform(self, tell: Tell) -> Done:
-        return _counted([tenants.platform_apply(self.site, tenants.session_of(self.site), tell)])
-
-    def _tenants(self, tell: Tell) -> Done:
-        chosen = [self.only] if self.only in self.site.tenants else None
-        return _counted(tenants.apply(self.site, chosen, tenants.session_of(self.site), tell))
-
-    def _limits(self) -> tuple[str, ...]:
-        if self.only is None:
-            return ()
-        if self.only in self.site.hosts:
-            return ("--limit", self.only)
-        return ("--tags", self.only)
-
-    def _check_only(self) -> None:
-        known: Mapping[str, object] = services.load().components
-        if self.only is None or self.only in known or self.only in self.site.hosts or self.only in self.site.tenants:
-            return
+    def _phases(self) -> list[Phase]:
+        only = self.only
+        if only is None:
+            return self._all()
+        if only in self.site.tenants:
+            return [self._check(()), self._keys(), self._tenants([only])]
+        if only in self.site.hosts:
+            return self._node(self.site.hosts[only])
+        if only in catalogue.load().components:
+            return self._role(only)
         raise SocleError(
-            f"no role, node or tenant {self.only}",
+            f"no role, node or tenant {only}",
             where="--only",
             expected="a component of the catalogue, a host of hosts.yml or a SIREN of tenants/",
             exit_code=ExitCode.USAGE,
         )
 
+    def _all(self) -> list[Phase]:
+        return [
+            self._check(tuple(self.site.hosts.values())),
+            Phase("tools", self._build_tools, after=("check",)),
+            self._play("base", "vault", after=("tools",)),
+            self._keys(after=("base",)),
+            self._play("certificates", after=("keys",)),
+            self._play("storage", after=("certificates",)),
+            self._play("control", after=("certificates",)),
+            self._play("compute", after=("storage", "control")),
+            Phase("platform", self._apply_platform, after=("compute",)),
+            self._tenants(None, after=("platform",)),
+        ]
 
-def _counted(results: list[tenants.StackResult]) -> Done:
-    return Done(sum(result.changed for result in results))
+    def _node(self, host: Host) -> list[Phase]:
+        wanted = [name for name, groups in PLAYBOOKS.items() if not groups or set(groups) & set(host.groups)]
+        first = [name for name in wanted if name in {"base", "vault"}]
+        limit = ("--limit", host.name)
+        return [
+            self._check((host,)),
+            self._play(*first, after=("check",), arguments=limit),
+            self._keys(after=("base",)),
+            self._play(*[name for name in wanted if name not in first], after=("keys",), arguments=limit),
+        ]
+
+    def _role(self, role: str) -> list[Phase]:
+        groups = set(catalogue.load()[role].runs_on)
+        hosts = [h for h in self.site.hosts.values() if "all" in groups or groups & set(h.groups)]
+        names = ("--extra-vars", f"only_role={role} only_hosts={':'.join(h.name for h in hosts)}")
+        play, keys = ("check",), ("role",)
+        if role not in BEFORE_KEYS:
+            play, keys = ("keys",), ("check",)
+        return [self._check(hosts), self._keys(after=keys), self._play("role", after=play, arguments=names)]
+
+    def _check(self, hosts: Sequence[Host]) -> Phase:
+        def check(reporter: Reporter) -> None:
+            reporter.tell("nodes answer and have room")
+            check_names(self.site)
+            check_nodes(self.site, hosts)
+
+        return Phase("check", check)
+
+    def _play(self, *names: str, after: tuple[str, ...], arguments: tuple[str, ...] = ()) -> Phase:
+        def play(reporter: Reporter) -> None:
+            Playbooks(
+                self.site, names, self.run.folder, self._environment, arguments, (self._lock,), self._stopping
+            ).run(reporter)
+
+        return Phase(names[0], play, after)
+
+    def _keys(self, after: tuple[str, ...] = ("check",)) -> Phase:
+        return Phase("keys", self._prepare_keys, after)
+
+    def _tenants(self, sirens: list[str] | None, after: tuple[str, ...] = ("keys",)) -> Phase:
+        return Phase("tenants", partial(self._apply_tenants, sirens), after)
+
+    def _build_tools(self, reporter: Reporter) -> None:
+        own = self.site.settings.binaries.model_dump()
+        for name in BINARIES:
+            binary = own[name.replace("-", "_")]
+            override = tools.BinaryOverride(Path(binary["path"]), binary["sha256"]) if binary else None
+            tools.resolve(name, override, lambda progress: reporter.tell(str(progress)))
+
+    def _prepare_keys(self, reporter: Reporter) -> None:
+        place = vault.place_of(self.site, catalogue.load())
+        changed = vault.prepare(place, reporter.tell)
+        self._environment.update(vault.ansible_environment(place))
+        reporter.did(int(changed))
+
+    def _apply_platform(self, reporter: Reporter) -> None:
+        from socle import tenants  # noqa: PLC0415 - Pulumi takes seconds to load
+
+        result = tenants.platform_apply(self.site, tenants.session_of(self.site), reporter.tell)
+        self.stacks.append(result)
+        reporter.did(result.changed)
+
+    def _apply_tenants(self, sirens: list[str] | None, reporter: Reporter) -> None:
+        from socle import tenants  # noqa: PLC0415 - Pulumi takes seconds to load
+
+        register(self.site)
+        results = tenants.apply(self.site, sirens, tenants.session_of(self.site), reporter.tell)
+        self.stacks.extend(results)
+        reporter.did(sum(result.changed for result in results))

@@ -8,6 +8,8 @@ import shutil
 import subprocess
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -60,10 +62,30 @@ class Run:
         self.write()
         return record
 
+    @contextmanager
+    def recorded(self) -> Iterator[None]:
+        """Write how the block ends and how long it took."""
+        clock = Clock()
+        try:
+            yield
+        except BaseException as error:
+            self.result = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+            self.error = str(error)
+            raise
+        else:
+            self.result = "done"
+        finally:
+            self.seconds = clock.seconds
+            self.write()
+
     def facts(self) -> dict[str, Any]:
         """The run as JSON holds it."""
         return {
-            name: [asdict(p) for p in value] if name == "phases" else str(value) if name == "folder" else value
+            name: [asdict(p) for p in value]
+            if name == "phases"
+            else str(value)
+            if name == "folder"
+            else value
             for name, value in vars(self).items()
             if name != "_lock"
         }
@@ -90,7 +112,7 @@ def begin(state: Path, command: str) -> Run:
         SocleError: the disk is full or the folder cannot be written.
     """
     now = datetime.now().astimezone()
-    name = f"{now:%Y%m%dT%H%M%S}.{now.microsecond // 1000:03d}-{command.split()[0]}"
+    name = f"{now:%Y%m%dT%H%M%S}.{now.microsecond // 1000:03d}-{command.partition(' ')[0]}"
     folder = state / "journal" / name
     try:
         folder.mkdir(parents=True, mode=0o700)
@@ -115,6 +137,12 @@ def last_seconds(state: Path, command: str) -> dict[str, float]:
         if run["command"] == command:
             found.update({p["name"]: p["seconds"] for p in run["phases"] if p["result"] == "done"})
     return found
+
+
+def times_before(found: list[dict[str, Any]], command: str, folder: str) -> dict[str, float]:
+    """The phases' times in the latest run of a command that ended well before another run began."""
+    former = [r for r in found if r["command"] == command and r["result"] == "done" and r["folder"] < folder]
+    return {phase["name"]: phase["seconds"] for phase in former[-1]["phases"]} if former else {}
 
 
 class Clock:

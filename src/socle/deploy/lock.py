@@ -103,4 +103,6 @@ def _held(path: Path, holder: dict[str, Any]) -> SocleError:
         )
     else:
         what = "another run holds the lock"
-    return SocleError(what, where=str(path), write="wait for it to end, or stop it", exit_code=ExitCode.LOCKED)
+    return SocleError(
+        what, where=str(path), write="wait for it to end, or stop it", exit_code=ExitCode.LOCKED
+    )

@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on: each phase with its current task, its time, and its time of last time."""
+"""What a person sees while a run goes on: each phase with its current task, its time, and last time's."""
 
 from __future__ import annotations
 
@@ -8,18 +8,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from rich.console import Console, Group
+from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+MINUTE = 60
+
 
 def duration(seconds: float) -> str:
     """``42.0 s`` below a minute, ``3 min 07 s`` above."""
-    if seconds < 60:  # noqa: PLR2004 - seconds in a minute
+    if seconds < MINUTE:
         return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
+    minutes, rest = divmod(round(seconds), MINUTE)
     return f"{minutes} min {rest:02d} s"
 
 
@@ -32,8 +35,9 @@ class Line:
     started: float = field(default_factory=time.monotonic)
     task: str = ""
     ended: float | None = None
-    changed: int | None = None
+    changed: int = 0
     failed: bool = False
+    spinner: Spinner = field(default_factory=lambda: Spinner("dots"))
 
     @property
     def seconds(self) -> float:
@@ -42,7 +46,7 @@ class Line:
 
 
 class Screen:
-    """Shows phases as they run; on a terminal in place, otherwise one line when each begins and ends."""
+    """Shows phases as they run; on a terminal in place, otherwise a line when each begins and ends."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -55,7 +59,7 @@ class Screen:
         if not self.console.is_terminal:
             yield
             return
-        with Live(self, console=self.console, refresh_per_second=8, transient=False):
+        with Live(self, console=self.console, refresh_per_second=5):
             yield
 
     def begin(self, name: str, last: float | None) -> Line:
@@ -63,39 +67,47 @@ class Screen:
         line = Line(name, last)
         with self._lock:
             self.lines.append(line)
-        if not self.console.is_terminal:
-            before = f" (last time {duration(last)})" if last else ""
-            self.console.print(f"{name} …{before}", highlight=False)
+        before = f" (last time {duration(last)})" if last else ""
+        self._say(f"{name} …{before}")
         return line
 
-    def end(self, line: Line, changed: int, failed: bool = False) -> None:
+    def end(self, line: Line, changed: int, *, failed: bool = False) -> None:
         """Close a phase."""
         line.ended, line.changed, line.failed = time.monotonic(), changed, failed
-        if not self.console.is_terminal:
-            what = "failed" if failed else "unchanged" if changed == 0 else f"{changed} changed"
-            self.console.print(f"{line.name}: {what}, {duration(line.seconds)}", highlight=False)
+        self._say(f"{line.name}: {_result(line)}, {duration(line.seconds)}")
 
-    def __rich__(self) -> Group:
+    def _say(self, text: str) -> None:
+        if not self.console.is_terminal:
+            self.console.print(escape(text), highlight=False, soft_wrap=True)
+
+    def __rich__(self) -> Table:
         """All phases as a table."""
         table = Table.grid(padding=(0, 2))
+        table.add_column()
+        table.add_column()
+        table.add_column(justify="right")
+        table.add_column(no_wrap=True, overflow="ellipsis")
         with self._lock:
             lines = list(self.lines)
         for line in lines:
-            table.add_row(_mark(line), line.name, duration(line.seconds), _before(line), _words(line))
-        return Group(table)
+            table.add_row(_mark(line), line.name, duration(line.seconds), _words(line))
+        return table
 
 
 def _mark(line: Line) -> Text | Spinner:
     if line.ended is None:
-        return Spinner("dots")
+        return line.spinner
     return Text("✗", style="bold red") if line.failed else Text("✓", style="green")
 
 
-def _before(line: Line) -> Text:
-    return Text(f"last time {duration(line.last)}" if line.last else "", style="dim")
-
-
 def _words(line: Line) -> Text:
+    before = Text(f"last time {duration(line.last)}  " if line.last else "", style="dim")
     if line.ended is None:
-        return Text(line.task, style="cyan", overflow="ellipsis", no_wrap=True)
-    return Text("unchanged" if line.changed == 0 else f"{line.changed} changed", style="dim")
+        return before + Text(line.task, style="cyan")
+    return before + Text(_result(line), style="red" if line.failed else "dim")
+
+
+def _result(line: Line) -> str:
+    if line.failed:
+        return "failed"
+    return f"{line.changed} changed" if line.changed else "nothing changed"

@@ -1,0 +1,1 @@
+"""``socle plan``: what a deployment would change."""
