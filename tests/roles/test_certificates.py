@@ -1,0 +1,110 @@
+"""Certificates of every host: of the site's authority, with closed keys, renewed by the host itself."""
+
+from __future__ import annotations
+
+import ssl
+from datetime import UTC, datetime
+from ipaddress import IPv4Address, IPv6Address
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from cryptography.x509.verification import PolicyBuilder, Store
+
+from socle import vault
+from socle.catalogue.host_certificates import HostCertificate
+from tests.roles.lab import CA_FILE, CATALOGUE, SITE, each_node, facts, host, output
+
+FOLDER = "/etc/socle/tls"
+DAYS = 31
+WANTED = [
+    (certified.name, certificate)
+    for certified in vault.place_of(SITE, CATALOGUE).hosts
+    for certificate in certified.certificates
+]
+each_certificate = pytest.mark.parametrize(
+    ("node", "wanted"), WANTED, ids=[f"{node}-{certificate.name}" for node, certificate in WANTED]
+)
+
+
+def chain(node: str, name: str) -> list[x509.Certificate]:
+    """The certificate and its issuers but the root."""
+    return x509.load_pem_x509_certificates(output(node, f"cat {FOLDER}/{name}.crt").encode())
+
+
+def authority() -> x509.Certificate:
+    """The site's root."""
+    return x509.load_pem_x509_certificate(CA_FILE.read_bytes())
+
+
+@each_certificate
+def test_it_is_of_the_sites_authority(node: str, wanted: HostCertificate) -> None:
+    leaf, *issuers = chain(node, wanted.name)
+    assert issuers, "the root signs no certificate of a host itself"
+    name = x509.DNSName(wanted.names[0])
+    policy = PolicyBuilder().store(Store([authority()])).build_server_verifier(name)
+    assert policy.verify(leaf, issuers)[-1] == authority()
+
+
+@each_certificate
+def test_it_has_exactly_its_names_and_a_short_life(node: str, wanted: HostCertificate) -> None:
+    leaf = chain(node, wanted.name)[0]
+    names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert set(names.get_values_for_type(x509.DNSName)) == set(wanted.names)
+    found: set[IPv4Address | IPv6Address] = set(names.get_values_for_type(x509.IPAddress))  # type: ignore[arg-type]
+    assert {str(address) for address in found} == set(wanted.addresses)
+    life = leaf.not_valid_after_utc - leaf.not_valid_before_utc
+    assert life.days <= DAYS
+    assert leaf.not_valid_after_utc - datetime.now(UTC) > life / 3, "the host should have renewed it"
+    assert not leaf.extensions.get_extension_for_class(x509.KeyUsage).value.key_cert_sign
+
+
+@each_certificate
+def test_its_key_is_its_own_and_closed(node: str, wanted: HostCertificate) -> None:
+    public = chain(node, wanted.name)[0].public_key()
+    assert isinstance(public, ec.EllipticCurvePublicKey)
+    private = load_pem_private_key(output(node, f"cat {FOLDER}/{wanted.name}.key").encode(), None)
+    form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    assert private.public_key().public_bytes(*form) == public.public_bytes(*form)
+    group = host(node).user(wanted.owner).group
+    for suffix in ("key", "pem"):
+        file = host(node).file(f"{FOLDER}/{wanted.name}.{suffix}")
+        assert (file.user, file.group, file.mode) == ("root", group, 0o640), file.path
+
+
+@each_node
+def test_the_timer_is_set(node: str) -> None:
+    unit = CATALOGUE["certificates"].units[0]
+    shown = output(node, f"systemctl show --property=NextElapseUSecRealtime --value {unit}")
+    assert shown.strip() not in {"", "0"}
+    login = host(node).file("/etc/socle/openbao-login.json")
+    if facts(node, "cat /etc/socle/certificates.json")["certificates"]:
+        assert (login.user, login.mode) == ("root", 0o600)
+
+
+@each_node
+def test_the_host_trusts_the_sites_authority(node: str) -> None:
+    assert CA_FILE.read_text("utf-8").strip() in output(node, "cat /etc/ssl/certs/ca-certificates.crt")
+
+
+@each_certificate
+def test_the_host_renews_it_by_itself(node: str, wanted: HostCertificate) -> None:
+    """The timer's unit, in its sandbox, issues what is missing, and the daemon then serves the new one."""
+    before = chain(node, wanted.name)[0]
+    output(node, f"rm {FOLDER}/{wanted.name}.crt")
+    output(node, "systemctl start socle-certificates.service")
+    after = chain(node, wanted.name)[0]
+    assert after.serial_number != before.serial_number
+    for at, port in served(node, wanted):
+        pem = ssl.get_server_certificate((at, port), timeout=10)
+        assert x509.load_pem_x509_certificate(pem.encode()).serial_number == after.serial_number
+
+
+def served(node: str, wanted: HostCertificate) -> list[tuple[str, int]]:
+    """Where the certificate is shown: one shared address of HAProxy, or the node's own."""
+    if wanted.name == "endpoints":
+        api = CATALOGUE["keystone"].listeners["api"]
+        return [(str(SITE.endpoints.internal.address), api.front_port)]
+    listeners = CATALOGUE[wanted.name].listeners.values()
+    return [(SITE.hosts[node].address, entry.port) for entry in listeners if entry.protocol == "https"]

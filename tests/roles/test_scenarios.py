@@ -1,0 +1,42 @@
+"""Molecule: every playbook converges on the lab's nodes, and a second run changes nothing."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.roles.described import ROOT, read_yaml
+from tests.roles.lab import molecule
+
+SCENARIOS = [
+    play["ansible.builtin.import_playbook"].removesuffix(".yml")
+    for play in read_yaml(ROOT / "playbooks/site.yml")
+]
+each_scenario = pytest.mark.parametrize("scenario", SCENARIOS)
+
+
+def test_every_playbook_has_its_scenario() -> None:
+    found = {path.parent.name for path in (ROOT / "tests/roles/molecule").glob("*/molecule.yml")}
+    assert found == set(SCENARIOS)
+
+
+@each_scenario
+def test_converges_and_is_idempotent(scenario: str) -> None:
+    for action in ("converge", "idempotence"):
+        done = molecule(action, scenario)
+        if done.returncode != 0:
+            pytest.fail(f"molecule {action} of {scenario} ended with {done.returncode}:\n{told(done.stdout)}")
+        recap = re.findall(r"^\S+ +: ok=(\d+) +changed=(\d+)", done.stdout, re.MULTILINE)
+        assert recap, f"no host was played:\n{told(done.stdout)}"
+        if action == "idempotence":
+            assert not [changed for _ok, changed in recap if changed != "0"]
+
+
+def told(text: str) -> str:
+    """The part that explains a failure: what went wrong with its task, and the recapitulation."""
+    lines = text.splitlines()
+    wrong = re.compile(r"fatal:|FAILED|ERROR|CRITICAL|Idempotence|^\* \[|changed:|unreachable:")
+    hits = [number for number, line in enumerate(lines) if wrong.search(line)]
+    shown = sorted({near for hit in hits for near in range(max(0, hit - 3), min(len(lines), hit + 12))})
+    return "\n".join(lines[number] for number in shown) or "\n".join(lines[-40:])
