@@ -19,7 +19,7 @@ mount --bind "$root/tmp/resolv.conf" "$root/etc/resolv.conf"
 mount --bind "$root/tmp/hosts" "$root/etc/hosts"
 
 inside() {
-  env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 HOME=/root DEBIAN_FRONTEND=noninteractive \
+  env -i PATH=/tmp/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 HOME=/root DEBIAN_FRONTEND=noninteractive \
     APT_CONFIG=/tmp/apt.conf chroot "$root" "$@"
 }
 
