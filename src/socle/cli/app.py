@@ -11,9 +11,8 @@ from datetime import datetime
 from importlib import import_module
 from inspect import cleandoc
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-import click
 import typer
 from rich.console import Console
 
@@ -102,7 +101,10 @@ class Options:
         return err if self.json else out
 
 
-out = Console()
+WIDTH = None if sys.stdout.isatty() else 160
+"""Of tables: the terminal's; of what is piped elsewhere, as wide as a log may be."""
+
+out = Console(width=WIDTH)
 err = Console(stderr=True)
 
 
@@ -160,6 +162,8 @@ def run(arguments: Sequence[str]) -> int:
             import_module(f"socle.cli.{module}")
         command = flowing(typer.main.get_command(app))
         result = command.main(list(words), prog_name="socle", standalone_mode=False)
+        if result == INTERRUPTED:
+            raise KeyboardInterrupt
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last resort: nobody reads tracebacks
         return _tell(error)
     return result if isinstance(result, int) else ExitCode.OK
@@ -172,10 +176,10 @@ def _tell(error: BaseException) -> int:
         case SiteErrors() | SocleError():
             code = error.exit_code
             say(str(error))
-        case click.exceptions.ClickException():
+        case typer.TyperException():
             code = ExitCode.USAGE
-            error.show()
-        case click.exceptions.Abort() | KeyboardInterrupt():
+            say(f"{error.format_message().rstrip('.')}; see `{_command_of(error)} --help`")
+        case typer.Abort() | KeyboardInterrupt():
             code = INTERRUPTED
             say("interrupted; the same command goes on from here")
         case BrokenPipeError():
@@ -187,12 +191,12 @@ def _tell(error: BaseException) -> int:
     return code
 
 
-def flowing(command: click.Command) -> click.Command:
+def flowing(command: Any) -> Any:
     """The command, and those below it, with the paragraphs of their help free of the source's line ends."""
     if command.help:
         paragraphs = cleandoc(command.help).split("\n\n")
         command.help = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
-    for below in command.commands.values() if isinstance(command, click.Group) else ():
+    for below in getattr(command, "commands", {}).values():
         flowing(below)
     return command
 
@@ -220,6 +224,11 @@ def shared_first(arguments: Sequence[str]) -> list[str]:
 def say(text: str) -> None:
     """Print plain text on standard error, as it is."""
     err.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _command_of(error: typer.TyperException) -> str:
+    """The command that was used wrongly, as far as it was understood."""
+    return getattr(getattr(error, "ctx", None), "command_path", "socle")
 
 
 def _modules(words: Sequence[str]) -> list[str]:

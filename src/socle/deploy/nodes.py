@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import subprocess
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.resources import files
@@ -87,7 +87,7 @@ def ask(site: Site, host: Host, units: Sequence[str] = ()) -> NodeFacts:
 
 
 def ask_all(
-    site: Site, hosts: Collection[Host], units: dict[str, Sequence[str]] | None = None
+    site: Site, hosts: Collection[Host], units: Mapping[str, Sequence[str]] | None = None
 ) -> dict[str, NodeFacts | SocleError]:
     """What all nodes say, by name; for one that does not answer, its error.
 
