@@ -1,0 +1,94 @@
+"""What the benchmarks share: the lab, timed commands, a table on the screen, a JSON file of the results."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import openstack
+from rich.console import Console
+from rich.table import Table
+
+from socle import catalogue, vault
+from socle.deploy import journal
+from socle.paths import project_root, state_dir
+from socle.site import Site, load
+
+RESULTS = project_root() / "benchmarks/results"
+
+
+def lab_site() -> Site:
+    """The site that the lab stands for."""
+    return load(project_root() / "inventories/lab")
+
+
+def socle(*arguments: str) -> float:
+    """Run the command as an operator would; how many seconds it took.
+
+    Raises:
+        SystemExit: it failed; its output is told.
+    """
+    command = [str(Path(sys.executable).with_name("socle")), "--site", "lab", *arguments]
+    start = time.perf_counter()
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=project_root())
+    seconds = time.perf_counter() - start
+    if done.returncode != 0:
+        words = " ".join(arguments)
+        raise SystemExit(f"socle {words} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+    return seconds
+
+
+def last_run(site: Site) -> dict[str, Any]:
+    """The latest run in the site's journal."""
+    return journal.runs(state_dir(site.name))[-1]
+
+
+def cloud(site: Site) -> Any:
+    """The lab's cloud as its administrator sees it, through the public end points."""
+    services = catalogue.load()
+    keystone = services["keystone"].listeners["api"]
+    place = vault.place_of(site, services)
+    return openstack.connect(
+        auth_url=f"https://{site.endpoints.public.name}:{keystone.front_port}{keystone.health}",
+        username="admin",
+        password=vault.secret(place, "keystone/admin"),
+        project_name="admin",
+        user_domain_name="Default",
+        project_domain_name="Default",
+        region_name=site.region,
+        interface="public",
+        cacert=str(place.ca_file),
+    )
+
+
+def report(name: str, title: str, rows: Sequence[Mapping[str, Any]], notes: Sequence[str] = ()) -> None:
+    """Print the rows as a table, the notes below, and write ``results/<name>.json``."""
+    table = Table(*rows[0], title=title)
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row.values()))
+    console = Console()
+    console.print(table)
+    for note in notes:
+        console.print(note, highlight=False)
+    RESULTS.mkdir(exist_ok=True)
+    content = {
+        "when": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "cores": os.cpu_count(),
+        "load_average": os.getloadavg()[0],
+        "rows": list(rows),
+        "notes": list(notes),
+    }
+    (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+
+
+def _cell(value: Any) -> str:
+    return f"{value:,.2f}" if isinstance(value, float) else str(value)
