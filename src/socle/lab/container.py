@@ -138,7 +138,12 @@ class Container:
         doing = f"boot of {self.node}"
         if _systemd_is_pid1():
             properties = [*UNIT_PROPERTIES, f"StandardOutput=append:{self.console}"]
-            options = [f"--unit={self.unit}", *(f"--property={item}" for item in properties)]
+            description = f"Node {self.node} of lab {self.lab}"
+            options = [
+                f"--unit={self.unit}",
+                f"--description={description}",
+                *(f"--property={item}" for item in properties),
+            ]
             run(["systemd-run", "--quiet", "--collect", *options, "--", *command], doing=doing)
             return
         shell = 'exec "$@" >>"$0" 2>&1 </dev/null'
