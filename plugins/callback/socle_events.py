@@ -96,7 +96,7 @@ class CallbackModule(CallbackBase):
         if status == "changed" and not secret:
             facts["what"] = what_changed(data)
             if context.CLIARGS.get("diff"):
-                facts["diff"] = self._get_diff(differences(data))
+                facts["diff"] = differences(data)
         self._tell("result", **facts)
 
     @staticmethod
@@ -126,10 +126,22 @@ def what_changed(data: dict[str, Any]) -> list[str]:
     return [str(item) for found in named if isinstance(found, list) for item in found]
 
 
-def differences(data: dict[str, Any]) -> list[Any]:
-    """The diffs of a result, those of a loop's items included."""
+def differences(data: dict[str, Any]) -> list[dict[str, str]]:
+    """Before and after of each file of a result, those of a loop's items included."""
     own = data.get("diff") or []
-    found = own if isinstance(own, list) else [own]
+    found = [
+        {"path": str(each.get("before_header") or each.get("after_header") or ""), **before_and_after(each)}
+        for each in (own if isinstance(own, list) else [own])
+        if isinstance(each, dict)
+    ]
     for item in data.get("results") or []:
         found += differences(item)
     return found
+
+
+def before_and_after(diff: dict[str, Any]) -> dict[str, str]:
+    """The two texts; a module may give them as something else than text."""
+    return {
+        side: text if isinstance(text := diff.get(side, ""), str) else json.dumps(text)
+        for side in ("before", "after")
+    }

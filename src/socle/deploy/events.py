@@ -5,7 +5,27 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from difflib import unified_diff
 from typing import Any
+
+
+@dataclass(frozen=True)
+class Diff:
+    """What a file or a list is and would be; of a secret file, only that it differs."""
+
+    path: str
+    before: str
+    after: str
+
+    def lines(self) -> list[str]:
+        """As `diff -u` shows it, without the names."""
+        texts = (self.before.splitlines(), self.after.splitlines())
+        return list(unified_diff(*texts, lineterm="", n=1))[2:]
+
+    def counts(self) -> tuple[int, int]:
+        """Lines added and removed."""
+        lines = self.lines()
+        return sum(x.startswith("+") for x in lines), sum(x.startswith("-") for x in lines)
 
 
 @dataclass(frozen=True)
@@ -17,7 +37,7 @@ class Change:
     task: str
     what: tuple[str, ...]
     """Files, units or packages, as the module names them."""
-    diff: str = ""
+    diffs: tuple[Diff, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,8 +91,8 @@ class Outcome:
             self.executions += 1
             self.hosts[host] += 1
         if event["status"] == "changed":
-            what, diff = tuple(event.get("what", ())), event.get("diff", "")
-            self.changes.append(Change(host, role, task, what, diff))
+            diffs = tuple(Diff(**diff) for diff in event.get("diff", ()))
+            self.changes.append(Change(host, role, task, tuple(event.get("what", ())), diffs))
         elif event["status"] in {"failed", "unreachable"}:
             self.failures.append(Failure(host, role, task, event["reason"], event["status"] == "unreachable"))
 

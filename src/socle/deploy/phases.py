@@ -19,9 +19,10 @@ class Reporter:
         self._current: tuple[PhaseRecord, Line, Clock] | None = None
 
     def begin(self, name: str) -> None:
-        """Open a phase; the one before must be closed, unless it is the same."""
+        """Open a phase, and close the one before; nothing when it is the same."""
         if self._current and self._current[0].name == name:
             return
+        self.did(0)
         self._current = (self._run.add(name), self._screen.begin(name, self._last.get(name)), Clock())
 
     def tell(self, text: str) -> None:

@@ -77,9 +77,8 @@ class Playbooks:
                 _follow(self._events(events, process), follower, outcomes)
             finally:
                 _stop(process)
-        failures = [failure for outcome in outcomes.values() for failure in outcome.failures]
         if process.returncode != 0:
-            raise PlaybookError(failures, self._end_of_log(process.returncode), self.log, self.site)
+            raise PlaybookError(outcomes, self._end_of_log(process.returncode), self.log, self.site)
         return outcomes
 
     def _start(self, events: Path, log: Any) -> subprocess.Popen[bytes]:
@@ -135,9 +134,9 @@ class Playbooks:
 class PlaybookError(SocleError):
     """A playbook that did not end well: a line for a node that does not answer, a block for a failed task."""
 
-    def __init__(self, failures: list[Failure], otherwise: str, log: Path, site: Site) -> None:
-        self.failures = failures
-        self.log = log
+    def __init__(self, outcomes: dict[str, Outcome], otherwise: str, log: Path, site: Site) -> None:
+        self.outcomes = outcomes
+        failures = [failure for outcome in outcomes.values() for failure in outcome.failures]
         lines = [_line(failure, site) for failure in failures] or [otherwise]
         self.text = "\n".join([*lines, f"The whole log is {log}"])
         away = any(failure.unreachable for failure in failures)
