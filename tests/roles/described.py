@@ -100,11 +100,12 @@ class Role:
         base = self.folder / "templates"
         return {str(path.relative_to(base)) for path in base.rglob("*") if path.is_file()}
 
-    @property
-    def bundles(self) -> list[str]:
-        """Expressions of the files that ``tasks/main.yml`` lays, as written."""
-        tasks = read_yaml(self.folder / "tasks/main.yml")
-        found = (task["bundle"].get("files") for task in tasks if "bundle" in task)
+    def bundles(self, tasks: str = "main.yml") -> list[str]:
+        """Expressions of the files that a file of tasks lays (or a pattern of them), as written."""
+        every = [
+            task for path in sorted(self.folder.glob(f"tasks/{tasks}")) for task in read_yaml(path) or []
+        ]
+        found = (task["bundle"].get("files") for task in every if "bundle" in task)
         return [expression for expression in found if expression]
 
 
@@ -147,10 +148,13 @@ class SiteVariables:
         templar = Templar(loader=self.loader, variables=own)
         return templar.template(trust_as_template(f"{{{{ {expression} }}}}"))
 
-    def laid(self, host: str, role: Role) -> list[LaidFile]:
-        """The files that a role lays on a host. Their contents are not rendered."""
+    def laid(self, host: str, role: Role, tasks: str = "main.yml") -> list[LaidFile]:
+        """The files that a role lays on a host, on every one or (``*.yml``) under conditions as well.
+
+        Their contents are not rendered.
+        """
         found = []
-        for expression in role.bundles:
+        for expression in role.bundles(tasks):
             bare = _bare(expression)
             keys = self.render(host, role, f"({bare}) | map('list') | list")
             plain = self.render(host, role, f"({bare}) | map('dict2items') | {WITHOUT_CONTENT} | list")

@@ -90,14 +90,14 @@ def environment() -> dict[str, str]:
     return vault.ansible_environment(vault.place_of(SITE, CATALOGUE))
 
 
-def molecule(action: str, scenario: str) -> subprocess.CompletedProcess[str]:
-    """Run one action of a scenario.
+def molecule(scenario: str) -> subprocess.CompletedProcess[str]:
+    """Run a scenario: converge, then again for idempotence.
 
     Returns:
         Its exit status and all it printed, in ``stdout``.
     """
     programs = Path(sys.executable).parent
-    command = [programs / "molecule", "--base-config", "molecule/shared.yml", action]
+    command = [programs / "molecule", "--base-config", "molecule/shared.yml", "test", "--destroy", "never"]
     return subprocess.run(
         [*command, "--scenario-name", scenario, "--no-command-borders"],
         cwd=ROOT / "tests/roles",
