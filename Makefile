@@ -32,7 +32,7 @@ lint: venv ## Linters, all strict
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/yamllint --strict .
-	$(BIN)/ansible-lint --offline -q
+	ANSIBLE_INVENTORY=inventories/lab/site.yml $(BIN)/ansible-lint --offline -q
 	git ls-files -- '*.sh' tools/find-python .ci/run | xargs $(BIN)/shellcheck
 
 venv: $(STAMP) ## Install the pinned Python dependencies in .venv

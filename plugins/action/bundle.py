@@ -29,9 +29,9 @@ FILE_KEYS = {
 class ActionModule(ActionBase):
     """``bundle``: see ``plugins/modules/bundle.py`` for the options.
 
-    A file without ``content`` is rendered from ``templates/<path>.j2`` of the role (or from ``template``, relative to
-    ``templates/`` of the role, then to ``templates/`` of the project). Only the handlers that a changed file names
-    are notified, and those that an interrupted run still owes.
+    A file without ``content`` is rendered from ``templates/<path>.j2`` of the role (or from ``template``,
+    relative to ``templates/`` of the role, then of the project). Only the handlers that a changed file
+    names are notified, and those that an interrupted run still owes.
     """
 
     _supports_check_mode = True
@@ -68,7 +68,8 @@ class ActionModule(ActionBase):
     def _render(self, entry: dict[str, Any], templar: Any, search_path: list[str]) -> dict[str, Any]:
         unknown = set(entry) - FILE_KEYS
         if unknown or "path" not in entry:
-            raise AnsibleActionFail(f"bundle: {entry.get('path', entry)}: unknown keys {sorted(unknown)} or no path")
+            where = entry.get("path", "entry without a path")
+            raise AnsibleActionFail(f"bundle: {where}: unknown keys {sorted(unknown)} or no path")
         plain = {k: v for k, v in entry.items() if k not in {"template", "content"}}
         if entry.get("state", "file") != "file":
             return plain

@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Lay all files of a role in one execution: what differs is written, and only what differs wakes a handler."""
+"""Lay all files of a role in one execution: only what differs is written and wakes a handler."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ DOCUMENTATION = r"""
 module: bundle
 short_description: Lay all files of a role in one execution
 description:
-  - Compares each file with what the node has, and replaces atomically what differs in content, owner, group or mode.
-  - Before anything is written, the handlers that the changes wake are recorded on the node as owed. They are forgotten
-    by a call with O(settled=true) that the role makes after its handlers have run. A run that is killed in between
-    leaves the record, and the next run wakes the same handlers.
+  - Compares each file with what the node has; replaces by one rename what differs in content, owner or mode.
+  - Before anything is written, the handlers that the changes wake are recorded on the node as owed. They are
+    forgotten by a call with O(settled=true) that the role makes after its handlers have run. A run that is
+    killed in between leaves the record, and the next run wakes the same handlers.
 options:
   name:
     description: Name of the bundle, one per role.
@@ -27,7 +27,11 @@ options:
     default: []
     suboptions:
       path: {description: Absolute path on the node., type: path, required: true}
-      state: {description: What the path is., type: str, choices: [file, directory, link, absent], default: file}
+      state:
+        description: What the path is.
+        type: str
+        choices: [file, directory, link, absent]
+        default: file
       content: {description: Text of the file., type: str}
       secret_content: {description: Text of the file that is shown nowhere., type: str}
       target: {description: What a link points to., type: str}
@@ -35,9 +39,14 @@ options:
       group: {description: Owning group., type: str, default: root}
       mode: {description: Permissions in octal., type: str}
       secret: {description: The content is shown in no diff., type: bool, default: false}
-      force: {description: Write over a file that is there; with V(false) only its owner and mode are kept., type: bool, default: true}
-      validate: {description: Command that judges the new file before it is moved in place; C(%s) is its path., type: str}
-      wakes: {description: Handlers to notify when this entry changes., type: list, elements: str, default: []}
+      force:
+        description: Write over a file that is there; with V(false) only its owner and mode are kept.
+        type: bool
+        default: true
+      validate:
+        description: Command that judges the new file before it is moved in place; C(%s) is its path.
+        type: str
+      wakes: {description: Handlers that a change notifies., type: list, elements: str, default: []}
 """
 
 EXAMPLES = r"""
@@ -117,7 +126,7 @@ class Entry:
             "before": before,
             "after": after,
             "before_header": self.path,
-            "after_header": "{0} ({1})".format(self.path, ", ".join(aspects)),
+            "after_header": f"{self.path} ({', '.join(aspects)})",
         }
 
     def lay(self, module):
@@ -162,7 +171,7 @@ class Entry:
         code, out, err = module.run_command(command)
         if code != 0:
             reason = "(not shown)" if self.secret else (err or out).strip()
-            module.fail_json(msg="{0}: refused by `{1}`: {2}".format(self.path, self.validate, reason))
+            module.fail_json(msg=f"{self.path}: refused by `{self.validate}`: {reason}")
 
     def permit(self, path):
         os.chown(path, uid(self.owner), gid(self.group))
@@ -242,7 +251,7 @@ def accounts_exist(module, entries):
         | {"group " + e.group for e in entries if e.state in DEFAULT_MODES and gid(e.group) < 0}
     )
     if missing:
-        module.fail_json(msg="{0} does not exist; is the package installed?".format(", ".join(missing)))
+        module.fail_json(msg=f"{', '.join(missing)} does not exist; is the package installed?")
 
 
 def main():
@@ -256,7 +265,11 @@ def main():
                 "default": [],
                 "options": {
                     "path": {"type": "path", "required": True},
-                    "state": {"type": "str", "choices": ["file", "directory", "link", "absent"], "default": "file"},
+                    "state": {
+                        "type": "str",
+                        "choices": ["file", "directory", "link", "absent"],
+                        "default": "file",
+                    },
                     "content": {"type": "str"},
                     "secret_content": {"type": "str", "no_log": True},
                     "target": {"type": "str"},

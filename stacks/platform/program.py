@@ -67,10 +67,14 @@ class Platform(pulumi.ComponentResource):
     """Flavors, images, provider network, address scope and pool, volume type."""
 
     def __init__(self, plan: PlatformPlan, provider: Provider) -> None:
-        super().__init__("socle:platform:Platform", "platform", None, pulumi.ResourceOptions(providers=[provider]))
+        super().__init__(
+            "socle:platform:Platform", "platform", None, pulumi.ResourceOptions(providers=[provider])
+        )
         self.options = pulumi.ResourceOptions(parent=self, provider=provider)
         # Two flavors or volume types of one name cannot stand beside each other, not even for a moment.
-        self.unique = pulumi.ResourceOptions.merge(self.options, pulumi.ResourceOptions(delete_before_replace=True))
+        self.unique = pulumi.ResourceOptions.merge(
+            self.options, pulumi.ResourceOptions(delete_before_replace=True)
+        )
         for name, flavor in plan.flavors.items():
             compute.Flavor(
                 name,
@@ -125,7 +129,9 @@ class Platform(pulumi.ComponentResource):
             segments=[{"network_type": "flat", "physical_network": PHYSICAL_NETWORK}],
             opts=self.options,
         )
-        pools = [{"start": plan.provider_pool[0], "end": plan.provider_pool[1]}] if plan.provider_pool else None
+        pools = (
+            [{"start": plan.provider_pool[0], "end": plan.provider_pool[1]}] if plan.provider_pool else None
+        )
         networking.Subnet(
             "provider",
             name="provider",

@@ -132,7 +132,7 @@ def _environment(site: Site, tenant: Tenant, name: str) -> EnvironmentPlan:
 
 
 def platform_rules(gateway: str) -> tuple[Rule, ...]:
-    """What a guest needs of the platform itself to learn its address and who it is; no traffic of the tenant's."""
+    """What a guest needs of the platform itself to learn its address and name; not the tenant's traffic."""
     return (
         Rule("egress", "udp", DHCP, DHCP, BROADCAST),
         Rule("egress", "udp", DHCP, DHCP, f"{gateway}/32"),

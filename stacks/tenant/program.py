@@ -1,7 +1,7 @@
 """A tenant's stack as one component.
 
-The administrator makes the domain, its projects, accounts and networks; servers and volumes belong to a project, so that a second
-provider, logged in as the tenant's automation account, makes those.
+The administrator makes the domain, its projects, accounts and networks; servers and volumes belong to a
+project, so that a second provider, logged in as the tenant's automation account, makes those.
 """
 
 from __future__ import annotations
@@ -45,14 +45,17 @@ class TenantStack(pulumi.ComponentResource):
         passwords: Mapping[str, pulumi.Input[str]],
         project_provider: ProjectProvider,
     ) -> None:
-        super().__init__("socle:tenant:Tenant", plan.domain, None, pulumi.ResourceOptions(providers=[provider]))
+        super().__init__(
+            "socle:tenant:Tenant", plan.domain, None, pulumi.ResourceOptions(providers=[provider])
+        )
         self.plan, self.platform, self.project_provider = plan, platform, project_provider
         self.options = pulumi.ResourceOptions(parent=self, provider=provider)
         self.domain = identity.Project(
             "domain", name=plan.domain, description=plan.description, is_domain=True, opts=self.options
         )
         self.groups = {
-            name: identity.GroupV3(name, name=name, domain_id=self.domain.id, opts=self.options) for name in GROUPS
+            name: identity.GroupV3(name, name=name, domain_id=self.domain.id, opts=self.options)
+            for name in GROUPS
         }
         for name, role in GROUPS.items():
             self._assign(f"domain-{name}", role, domain_id=self.domain.id, group_id=self.groups[name].id)
@@ -72,13 +75,15 @@ class TenantStack(pulumi.ComponentResource):
         self.register_outputs({})
 
     def _manager(self, address: str, password: pulumi.Input[str]) -> None:
-        """A person who manages the domain. The first password waits in OpenBao and is the person's to change."""
+        """A person who manages the domain; the first password waits in OpenBao and is theirs to change."""
         account = identity.User(
             address,
             name=address,
             domain_id=self.domain.id,
             password=password,
-            opts=pulumi.ResourceOptions.merge(self.options, pulumi.ResourceOptions(ignore_changes=["password"])),
+            opts=pulumi.ResourceOptions.merge(
+                self.options, pulumi.ResourceOptions(ignore_changes=["password"])
+            ),
         )
         identity.UserMembershipV3(
             address, user_id=account.id, group_id=self.groups["managers"].id, opts=self.options
@@ -97,7 +102,9 @@ class TenantStack(pulumi.ComponentResource):
         )
         for name, role in GROUPS.items():
             self._assign(f"{plan.name}-{name}", role, project_id=project.id, group_id=self.groups[name].id)
-        member = self._assign(f"{plan.name}-automation", "member", project_id=project.id, user_id=self.automation.id)
+        member = self._assign(
+            f"{plan.name}-automation", "member", project_id=project.id, user_id=self.automation.id
+        )
         quotas = self._quotas(plan.name, project)
         router = self._router(plan, project) if plan.routed else None
         networks = {s.name: self._segment(plan.name, s, project, router, quotas) for s in plan.segments}
@@ -174,7 +181,9 @@ class TenantStack(pulumi.ComponentResource):
         )
         interface = None
         if router:
-            interface = networking.RouterInterface(name, router_id=router.id, subnet_id=subnet.id, opts=self.options)
+            interface = networking.RouterInterface(
+                name, router_id=router.id, subnet_id=subnet.id, opts=self.options
+            )
         group = networking.SecGroup(
             name,
             name=plan.name,
@@ -183,22 +192,21 @@ class TenantStack(pulumi.ComponentResource):
             delete_default_rules=True,
             opts=after,
         )
-        rules: list[pulumi.Resource] = []
-        for rule in plan.rules:
-            rules.append(
-                networking.SecGroupRule(
-                    f"{name}-{rule.key}",
-                    security_group_id=group.id,
-                    tenant_id=project.id,
-                    direction=rule.direction,
-                    ethertype="IPv4",
-                    protocol=rule.protocol,
-                    port_range_min=rule.first_port,
-                    port_range_max=rule.last_port,
-                    remote_ip_prefix=rule.prefix,
-                    opts=self.options,
-                )
+        rules: list[pulumi.Resource] = [
+            networking.SecGroupRule(
+                f"{name}-{rule.key}",
+                security_group_id=group.id,
+                tenant_id=project.id,
+                direction=rule.direction,
+                ethertype="IPv4",
+                protocol=rule.protocol,
+                port_range_min=rule.first_port,
+                port_range_max=rule.last_port,
+                remote_ip_prefix=rule.prefix,
+                opts=self.options,
             )
+            for rule in plan.rules
+        ]
         return _Wire(name, network, subnet, group, interface, rules)
 
     def _server(
@@ -233,7 +241,9 @@ class TenantStack(pulumi.ComponentResource):
                 opts=pulumi.ResourceOptions.merge(self.options, pulumi.ResourceOptions(depends_on=waits)),
             )
         for index, size in enumerate(plan.volumes_gib, start=1):
-            volume = blockstorage.Volume(f"{name}-{index}", name=f"{plan.name}-{index}", size=size, opts=options)
+            volume = blockstorage.Volume(
+                f"{name}-{index}", name=f"{plan.name}-{index}", size=size, opts=options
+            )
             compute.VolumeAttach(f"{name}-{index}", instance_id=server.id, volume_id=volume.id, opts=options)
 
 

@@ -24,7 +24,8 @@ def run(tmp_path: Path) -> Any:
 
     def execute(*files: dict[str, Any], check: bool = False, **options: Any) -> dict[str, Any]:
         entries = [{"owner": account, "group": group, **f} for f in files]
-        arguments = {"name": "demo", "files": entries, "_ansible_check_mode": check, "_ansible_diff": True, **options}
+        modes = {"_ansible_check_mode": check, "_ansible_diff": True}
+        arguments = {"name": "demo", "files": entries, **modes, **options}
         done = subprocess.run(
             [sys.executable, str(module)],
             input=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}),

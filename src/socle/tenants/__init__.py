@@ -1,4 +1,4 @@
-"""Tenants and platform: runs the stacks of ``stacks/`` with Pulumi, each with an encrypted state of its own."""
+"""Tenants and platform: runs the stacks of ``stacks/`` with Pulumi, each with its own encrypted state."""
 
 from socle.tenants.apply import apply, platform_apply, platform_preview, preview
 from socle.tenants.session import Session, session_of

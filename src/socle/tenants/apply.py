@@ -79,7 +79,9 @@ def folder_of(site: Site) -> Path:
 
 def _platform(site: Site, session: Session, tell: Tell) -> Stack:
     debian = plan_from_site(site, catalogue.load()).debian
-    files: dict[str, ImageFiles] = {name: image_files(image, debian, tell) for name, image in site.images.items()}
+    files: dict[str, ImageFiles] = {
+        name: image_files(image, debian, tell) for name, image in site.images.items()
+    }
     plan = platform_stack.plan_of(site, files)
     tell("platform")
 
@@ -91,11 +93,20 @@ def _platform(site: Site, session: Session, tell: Tell) -> Stack:
 
 
 def _administrator(session: Session) -> Provider:
-    return _provider(session, "administrator", user_name="admin", tenant_name="admin", user_domain_name="Default",
-                     project_domain_name="Default", password=pulumi.Output.secret(session.password))
+    return _provider(
+        session,
+        "administrator",
+        user_name="admin",
+        tenant_name="admin",
+        user_domain_name="Default",
+        project_domain_name="Default",
+        password=pulumi.Output.secret(session.password),
+    )
 
 
-def _provider(session: Session, name: str, opts: pulumi.ResourceOptions | None = None, **login: pulumi.Input[str]) -> Provider:
+def _provider(
+    session: Session, name: str, opts: pulumi.ResourceOptions | None = None, **login: pulumi.Input[str]
+) -> Provider:
     return Provider(
         name,
         auth_url=session.auth_url,
@@ -108,11 +119,15 @@ def _provider(session: Session, name: str, opts: pulumi.ResourceOptions | None =
     )
 
 
-def _tenants(site: Site, sirens: Iterable[str] | None, session: Session, tell: Tell, action: Action) -> list[StackResult]:
+def _tenants(
+    site: Site, sirens: Iterable[str] | None, session: Session, tell: Tell, action: Action
+) -> list[StackResult]:
     chosen = list(site.tenants) if sirens is None else list(sirens)
     unknown = [siren for siren in chosen if siren not in site.tenants]
     if unknown:
-        raise SocleError(f"no tenant {', '.join(unknown)}", where=str(site.folder / "tenants"), exit_code=ExitCode.USAGE)
+        raise SocleError(
+            f"no tenant {', '.join(unknown)}", where=str(site.folder / "tenants"), exit_code=ExitCode.USAGE
+        )
     platform = _platform_ids(session)
     place = vault.place_of(site, catalogue.load())
     jobs = [
@@ -145,7 +160,9 @@ def _together(jobs: list[Job], tell: Tell) -> list[StackResult]:
                 failures.append(f"{name}: {error}")
             tell(f"{len(results)} of {len(jobs)}: {name}")
     if failures:
-        raise SocleError(" | ".join(failures), where="tenants", write="repair the cause and run the same command again")
+        raise SocleError(
+            " | ".join(failures), where="tenants", write="repair the cause and run the same command again"
+        )
     return results
 
 
@@ -177,7 +194,9 @@ def _platform_ids(session: Session) -> PlatformIds:
     cloud = session.connect()
     outside = cloud.network.find_network("provider")
     if outside is None:
-        raise SocleError("the platform is not there yet", where=session.auth_url, write="run `socle deploy` first")
+        raise SocleError(
+            "the platform is not there yet", where=session.auth_url, write="run `socle deploy` first"
+        )
     return PlatformIds(
         external_network=outside.id,
         roles={role.name: role.id for role in cloud.identity.roles() if role.name in GROUPS.values()},

@@ -1,7 +1,7 @@
 """What a killed run made in the cloud without having recorded it: found by name and place, and deleted.
 
-Pulumi writes into the state which operation it begins before it begins it. A creation that is still pending in the state
-of a stack that nobody runs either never happened or left something that no state knows.
+Pulumi writes into the state which operation it begins before it begins it. A creation that is still pending
+in the state of a stack that nobody runs either never happened or left something that no state knows.
 """
 
 from __future__ import annotations
@@ -21,6 +21,19 @@ def _in_project(inputs: Inputs) -> dict[str, Any]:
     return {"name": inputs["name"], "project_id": inputs.get("tenantId")}
 
 
+def _delete_project(cloud: Any, found: Any) -> None:
+    if found.resource_key == "domain":
+        cloud.identity.update_domain(found, is_enabled=False)
+        cloud.identity.delete_domain(found)
+    else:
+        cloud.identity.delete_project(found)
+
+
+def _delete_server(cloud: Any, server: Any) -> None:
+    cloud.compute.delete_server(server)
+    cloud.compute.wait_for_delete(server, interval=1, wait=120)
+
+
 FINDERS: dict[str, tuple[Callable[[Any, Inputs], Found], Callable[[Any, Any], Any]]] = {
     "openstack:identity/project:Project": (
         lambda cloud, i: (
@@ -28,7 +41,7 @@ FINDERS: dict[str, tuple[Callable[[Any, Inputs], Found], Callable[[Any, Any], An
             if i.get("isDomain")
             else cloud.identity.projects(name=i["name"], domain_id=i["domainId"])
         ),
-        lambda cloud, it: _delete_project(cloud, it),
+        _delete_project,
     ),
     "openstack:identity/user:User": (
         lambda cloud, i: cloud.identity.users(name=i["name"], domain_id=i["domainId"]),
@@ -100,7 +113,7 @@ FINDERS: dict[str, tuple[Callable[[Any, Inputs], Found], Callable[[Any, Any], An
             for server in cloud.compute.servers(all_projects=True, name=f"^{i['name']}$")
             if net.get("port") in {p.id for p in cloud.network.ports(device_id=server.id)}
         ],
-        lambda cloud, it: _delete_server(cloud, it),
+        _delete_server,
     ),
     "openstack:blockstorage/volume:Volume": (
         lambda cloud, i: [
@@ -129,16 +142,3 @@ def remove(cloud: Any, pending: Iterable[Mapping[str, Any]], resources: Iterable
         for left in list(find(cloud, resource.get("inputs") or {})):
             if left.id not in known:
                 delete(cloud, left)
-
-
-def _delete_project(cloud: Any, found: Any) -> None:
-    if found.resource_key == "domain":
-        cloud.identity.update_domain(found, is_enabled=False)
-        cloud.identity.delete_domain(found)
-    else:
-        cloud.identity.delete_project(found)
-
-
-def _delete_server(cloud: Any, server: Any) -> None:
-    cloud.compute.delete_server(server)
-    cloud.compute.wait_for_delete(server, interval=1, wait=120)

@@ -59,7 +59,7 @@ def session_of(site: Site) -> Session:
 
 
 def account_passwords(site: Site, siren: str, accounts: Iterable[str]) -> dict[str, str]:
-    """Passwords of a tenant's accounts, at ``kv/tenants/<siren>``; missing ones are generated in OpenBao (check-and-set).
+    """Passwords of a tenant's accounts, at ``kv/tenants/<siren>``; missing ones are made (check-and-set).
 
     Raises:
         SocleError: OpenBao refuses, or another run wrote at the same moment.

@@ -116,7 +116,7 @@ class Stack:
     def _finish_interrupted(self, stack: automation.Stack) -> None:
         """Forget what a killed run had begun to make, after removing what of it came to be."""
         state = stack.export_stack()
-        deployment = state.deployment or {}
+        deployment = dict(state.deployment or {})
         pending = deployment.get("pending_operations") or []
         if not pending:
             return
@@ -148,6 +148,8 @@ class _plainly:  # noqa: N801 - reads as a statement
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if not isinstance(error, automation.CommandError):
             return
-        found = re.findall(r"^\s*(?:error: )?(.*(?:[Ee]rror|failed|refused|locked).*)$", str(error), re.MULTILINE)
+        found = re.findall(
+            r"^\s*(?:error: )?(.*(?:[Ee]rror|failed|refused|locked).*)$", str(error), re.MULTILINE
+        )
         reasons = list(dict.fromkeys(line.strip() for line in found))[:4]
         raise SocleError("; ".join(reasons) or "Pulumi failed", where=f"stack {self.stack}") from error

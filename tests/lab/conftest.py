@@ -1,0 +1,106 @@
+"""The deployed lab: brought up and deployed once if it is not, then asked by every test of this folder."""
+
+from __future__ import annotations
+
+import ssl
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from socle import catalogue, tenants
+from socle.paths import project_root, state_dir
+from socle.site import Site, load
+
+ROOT = project_root()
+SOCLE = [str(Path(sys.executable).with_name("socle")), "--site", "lab"]
+
+
+@dataclass(frozen=True)
+class Lab:
+    """The lab as its tests see it."""
+
+    site: Site
+
+    @property
+    def ca_file(self) -> Path:
+        """Root certificate of the site's own authority."""
+        return state_dir(self.site.name) / "ca.pem"
+
+    def socle(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run the ``socle`` command as an operator would."""
+        done = subprocess.run([*SOCLE, *arguments], capture_output=True, text=True, check=False, cwd=ROOT)
+        if check and done.returncode != 0:
+            pytest.fail(
+                f"socle {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+            )
+        return done
+
+    def on(self, node: str, command: str, check: bool = True) -> str:
+        """Run a command as root on a node."""
+        ssh = [
+            "ssh",
+            "-F",
+            str(state_dir(self.site.name) / "ssh_config"),
+            node,
+            "sudo",
+            "sh",
+            "-c",
+            f"'{command}'",
+        ]
+        done = subprocess.run(ssh, capture_output=True, text=True, check=False, timeout=120)
+        if check and done.returncode != 0:
+            pytest.fail(f"{node}: {command} ended with {done.returncode}: {done.stderr}")
+        return done.stdout
+
+    def get(self, url: str, timeout: float = 10) -> str:
+        """Fetch a URL; https is checked against the site's own authority."""
+        context = ssl.create_default_context(cafile=str(self.ca_file)) if url.startswith("https") else None
+        with urllib.request.urlopen(url, timeout=timeout, context=context) as answer:  # noqa: S310
+            text: str = answer.read().decode()
+            return text
+
+
+def eventually[T](question: Callable[[], T], seconds: float = 90, pause: float = 2) -> T:
+    """Ask until the answer is true and no exception is raised; fail with the last answer otherwise."""
+    end = time.monotonic() + seconds
+    last: object = None
+    while time.monotonic() < end:
+        try:
+            answer = question()
+            if answer:
+                return answer
+            last = answer
+        except (OSError, ValueError) as error:
+            last = error
+        time.sleep(pause)
+    pytest.fail(f"not within {seconds} s; last: {last!r}")
+
+
+@pytest.fixture(scope="session")
+def lab() -> Lab:
+    """The lab, up and deployed by the two commands that `make lab` runs."""
+    found = Lab(load(ROOT / "inventories/lab"))
+    found.socle("lab", "up")
+    found.socle("deploy")
+    return found
+
+
+@pytest.fixture(scope="session")
+def cloud(lab: Lab) -> Iterator[Any]:
+    """The cloud as its administrator sees it, through the public end points."""
+    connection = tenants.session_of(lab.site).connect()
+    yield connection
+    connection.close()
+
+
+@pytest.fixture(scope="session")
+def components() -> Any:
+    """The service catalogue."""
+    return catalogue.load()

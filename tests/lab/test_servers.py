@@ -1,0 +1,192 @@
+"""What a collectivity gets: a server that answers, alone on its wire, volumes that keep their content."""
+
+from __future__ import annotations
+
+import re
+import time
+import urllib.error
+import urllib.parse
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+from conftest import eventually
+
+
+def facts(lab: Any, address: str) -> dict[str, str]:
+    """What the guest behind a floating IP says of itself."""
+    lines = lab.get(f"http://{address}/instance.txt").splitlines()
+    return dict(line.split("=", 1) for line in lines if "=" in line)
+
+
+def described(lab: Any, address: str) -> dict[str, str]:
+    """The same once the guest has its metadata, empty before."""
+    known = facts(lab, address)
+    return known if known.get("metadata") == "received" else {}
+
+
+def ask(lab: Any, address: str, script: str, **query: str) -> str:
+    """Answer of a script of the guest, or its error's text."""
+    url = f"http://{address}/cgi-bin/{script}?{urllib.parse.urlencode(query)}"
+    try:
+        text: str = lab.get(url, timeout=30).strip()
+    except urllib.error.HTTPError as error:
+        text = error.read().decode().strip()
+    return text
+
+
+def floating(server: Any) -> str:
+    return next(
+        a["addr"] for net in server.addresses.values() for a in net if a["OS-EXT-IPS:type"] == "floating"
+    )
+
+
+def fixed(server: Any) -> str:
+    return next(
+        a["addr"] for net in server.addresses.values() for a in net if a["OS-EXT-IPS:type"] == "fixed"
+    )
+
+
+@pytest.fixture(scope="module")
+def servers(cloud: Any) -> list[Any]:
+    """The public servers that the lab's tenants asked for."""
+    found = [s for s in cloud.compute.servers(all_projects=True) if s.name.endswith("web")]
+    assert len(found) == 2, [s.name for s in found]
+    return found
+
+
+def test_the_page_answers_at_the_floating_ip(lab: Any, servers: list[Any]) -> None:
+    for server in servers:
+        assert server.status == "ACTIVE"
+        page = eventually(partial(lab.get, f"http://{floating(server)}/"))
+        assert "Ce serveur fonctionne" in page
+
+
+def test_the_guest_has_its_address_by_dhcp_and_its_metadata(lab: Any, servers: list[Any]) -> None:
+    for server in servers:
+        known = eventually(partial(described, lab, floating(server)))
+        assert known["address"] == fixed(server)
+        assert known["instance"] == server.id
+
+
+def test_two_tenants_cannot_reach_each_other_on_the_wire(lab: Any, servers: list[Any]) -> None:
+    first, second = servers
+    # The means of the test work: a guest reaches its own page by the same way.
+    own = ask(lab, floating(first), "fetch", url="http://127.0.0.1/instance.txt")
+    assert first.id in own
+    for here, there in ((first, second), (second, first)):
+        answer = ask(lab, floating(here), "fetch", url=f"http://{fixed(there)}/instance.txt")
+        assert there.id not in answer
+        assert "cannot be reached" in answer
+
+
+def test_a_port_that_the_file_does_not_name_is_closed(lab: Any, servers: list[Any]) -> None:
+    for server in servers:
+        with pytest.raises(OSError, match=r"timed out|unreachable"):
+            lab.get(f"http://{floating(server)}:8080/", timeout=4)
+
+
+def test_a_volume_keeps_what_was_written_after_a_detach(lab: Any, cloud: Any, servers: list[Any]) -> None:
+    server = servers[0]
+    address = floating(server)
+    attachment = next(iter(cloud.compute.volume_attachments(server)))
+    marker = f"socle-{int(time.time())}"
+    assert ask(lab, address, "volume", device="vdb", write=marker) == marker
+    volume = cloud.block_storage.find_volume(attachment.volume_id, ignore_missing=False, all_projects=True)
+    cloud.compute.delete_volume_attachment(server, attachment.volume_id)
+    cloud.block_storage.wait_for_status(volume, "available", failures=["error"], interval=1, wait=90)
+    assert "no disk" in eventually(
+        lambda: (a := ask(lab, address, "volume", device="vdb")) == "no disk vdb" and a
+    )
+    cloud.compute.create_volume_attachment(server, volume_id=volume.id)
+    cloud.block_storage.wait_for_status(volume, "in-use", failures=["error"], interval=1, wait=90)
+    assert eventually(lambda: ask(lab, address, "volume", device="vdb") == marker)
+
+
+@pytest.fixture(scope="module")
+def neighbours(lab: Any, cloud: Any) -> Iterator[list[Any]]:
+    """Two guests of one network, one on each compute node, with floating IPs; removed afterwards."""
+    project = cloud.current_project_id
+    made: dict[str, Any] = {"servers": [], "addresses": []}
+    image = cloud.image.find_image("socle-web", ignore_missing=False)
+    flavor = min(cloud.compute.flavors(), key=lambda f: (f.ram, f.vcpus))
+    outside = next(n for n in cloud.network.networks(is_router_external=True))
+    network = cloud.network.create_network(name="test-geneve", project_id=project)
+    subnet = cloud.network.create_subnet(
+        network_id=network.id, ip_version=4, cidr="10.250.0.0/28", name="test-geneve", project_id=project
+    )
+    router = cloud.network.create_router(
+        name="test-geneve", external_gateway_info={"network_id": outside.id}, project_id=project
+    )
+    cloud.network.add_interface_to_router(router, subnet_id=subnet.id)
+    group = cloud.network.create_security_group(name="test-geneve", project_id=project)
+    cloud.network.create_security_group_rule(
+        security_group_id=group.id,
+        direction="ingress",
+        ethertype="IPv4",
+        protocol="tcp",
+        port_range_min=80,
+        port_range_max=80,
+    )
+    try:
+        for host in ("cmp1", "cmp2"):
+            port = cloud.network.create_port(
+                network_id=network.id, security_groups=[group.id], name=f"test-{host}"
+            )
+            server = cloud.compute.create_server(
+                name=f"test-{host}",
+                image_id=image.id,
+                flavor_id=flavor.id,
+                networks=[{"port": port.id}],
+                host=host,
+            )
+            made["servers"].append(server)
+            made["addresses"].append(cloud.network.create_ip(floating_network_id=outside.id, port_id=port.id))
+        yield [cloud.compute.wait_for_server(s, wait=180) for s in made["servers"]]
+    finally:
+        for server in made["servers"]:
+            cloud.compute.delete_server(server, force=True)
+            cloud.compute.wait_for_delete(server, interval=1, wait=90)
+        for address in made["addresses"]:
+            cloud.network.delete_ip(address)
+        for port in cloud.network.ports(network_id=network.id, device_owner=""):
+            cloud.network.delete_port(port)
+        for port in list(cloud.network.ports(network_id=network.id, name="test-cmp1")) + list(
+            cloud.network.ports(network_id=network.id, name="test-cmp2")
+        ):
+            cloud.network.delete_port(port)
+        cloud.network.remove_interface_from_router(router, subnet_id=subnet.id)
+        cloud.network.delete_router(router)
+        cloud.network.delete_network(network)
+        cloud.network.delete_security_group(group)
+
+
+def test_guests_on_two_hypervisors_reach_each_other_over_geneve(
+    lab: Any, cloud: Any, neighbours: list[Any]
+) -> None:
+    first, second = (cloud.compute.get_server(s.id) for s in neighbours)
+    assert {first.hypervisor_hostname.split(".")[0], second.hypervisor_hostname.split(".")[0]} == {
+        "cmp1",
+        "cmp2",
+    }
+    before = geneve_packets(lab)
+    address = next(ip.floating_ip_address for ip in cloud.network.ips(fixed_ip_address=fixed(first)))
+    known = eventually(lambda: (f := facts(lab, address)).get("metadata") == "received" and f, seconds=120)
+    assert known["instance"] == first.id
+    answer = eventually(
+        lambda: (
+            (a := ask(lab, address, "fetch", url=f"http://{fixed(second)}/instance.txt"))
+            and second.id in a
+            and a
+        ),
+        seconds=120,
+    )
+    assert second.id in answer
+    assert geneve_packets(lab) > before
+
+
+def geneve_packets(lab: Any) -> int:
+    """Packets that left cmp1 in Geneve tunnels, from the switch's own counters."""
+    shown = lab.on("cmp1", "ovs-vsctl --bare --columns=statistics find interface type=geneve")
+    return sum(int(n) for n in re.findall(r"tx_packets=(\d+)", shown))
