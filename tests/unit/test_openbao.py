@@ -30,41 +30,49 @@ SECRETS = {"keystone": {"admin": "password", "fernet_0": "fernet"}, "ceph": {"fs
 class Server:
     """A server of OpenBao on a free port of the loopback, with its storage in a folder."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, address: str = "127.0.0.1") -> None:
+        self.folder, self.address = folder, address
         with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
+            free.bind((address, 0))
             self.port: int = free.getsockname()[1]
         self._certificate()
+
+    def configure(self, *peers: Server) -> None:
+        """Write the configuration; the peers are whom it joins."""
+        folder, here = self.folder, self.address
+        join = 'retry_join {{ leader_api_addr = "https://{0.address}:{0.port}" {1} }}'
+        trust = 'leader_ca_cert_file = "{0.folder}/crt"'
+        joins = "\n".join(join.format(peer, trust.format(peer)) for peer in peers)
         folder.joinpath("bao.hcl").write_text(f"""
-            api_addr = "https://127.0.0.1:{self.port}"
-            cluster_addr = "https://127.0.0.1:{self.port + 1}"
-            storage "raft" {{ path = "{folder}/data"  node_id = "one"  performance_multiplier = 1 }}
+            api_addr = "https://{here}:{self.port}"
+            cluster_addr = "https://{here}:{self.port + 1}"
+            storage "raft" {{ path = "{folder}/data"  node_id = "{here}"  performance_multiplier = 1
+{joins} }}
             listener "tcp" {{
-              address = "127.0.0.1:{self.port}"
-              cluster_address = "127.0.0.1:{self.port + 1}"
+              address = "{here}:{self.port}"
+              cluster_address = "{here}:{self.port + 1}"
               tls_cert_file = "{folder}/crt"
               tls_key_file = "{folder}/key"
             }}
-            audit "file" "file" {{ options {{ file_path = "{folder}/audit.log" }} }}
+            audit "file" "file" {{ options {{ file_path = "audit.log" }} }}
         """)
 
     def _certificate(self) -> None:
         command = (
             "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=test"
         )
-        files = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "key", "-out", "crt"]
+        files = ["-addext", f"subjectAltName=IP:{self.address}", "-keyout", "key", "-out", "crt"]
         subprocess.run([*command.split(), *files], cwd=self.folder, check=True, capture_output=True)
 
     def start(self) -> None:
         self.folder.joinpath("data").mkdir(exist_ok=True)
         with self.folder.joinpath("log").open("ab") as log:
             command = [binary("bao"), "server", f"-config={self.folder}/bao.hcl"]
-            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder)
         end = time.monotonic() + 30
         while True:
             try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                socket.create_connection((self.address, self.port), 1).close()
             except OSError:
                 assert time.monotonic() < end, self.folder.joinpath("log").read_text()
                 time.sleep(0.05)
@@ -85,6 +93,7 @@ def begin(folder: Path, patch: pytest.MonkeyPatch) -> tuple[Server, Place]:
     """A new server, and a place whose state is in the folder; what goes by SSH is done here."""
     folder.joinpath("server").mkdir()
     made = Server(folder / "server")
+    made.configure()
     made.start()
     patch.setenv("SOCLE_STATE", str(folder / "state"))
     certificate = made.folder.joinpath("crt").read_text()
@@ -306,6 +315,53 @@ def test_host_is_certified_for_its_own_names_only(prepared: Place) -> None:
     assert refused(lambda: host.write_data(sign, data=other))
     assert refused(lambda: host.write_data("pki_services/sign/host-ctl2", data=other))
     assert refused(lambda: host.read("kv/data/services/keystone"))
+
+
+def wait_for_voters(place: Place, count: int) -> None:
+    """A node that joins gets its vote when it has been in step for ten seconds."""
+    speaker = client(place, seal.active_node(place), root_token(place))
+    end = time.monotonic() + 60
+    while True:
+        servers = speaker.read("sys/storage/raft/configuration")["data"]["config"]["servers"]
+        if sum(s["voter"] for s in servers) == count:
+            speaker.auth.token.revoke_self()
+            return
+        assert time.monotonic() < end, servers
+        time.sleep(0.5)
+
+
+@pytest.mark.slow
+def test_three_nodes_join_and_come_back_after_a_power_cut(
+    tmp_path: Path, place: Place, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    three = [
+        server,
+        *(Server(made, f"127.0.0.{n}") for n in (2, 3) for made in [tmp_path / str(n)] if not made.mkdir()),
+    ]
+    server.stop()
+    for one in three:
+        one.configure(*(other for other in three if other is not one))
+        one.start()
+    shown = {one.address: one.folder.joinpath("crt").read_text() for one in three}
+    monkeypatch.setattr(remote, "bootstrap_certificate", lambda _place, node: shown[node.address])
+    nodes = tuple(VaultNode(f"sec{n}", one.address, one.port) for n, one in enumerate(three, start=1))
+    cluster = replace(place, nodes=nodes)
+    try:
+        vault.prepare(cluster)
+        former = vault.secret(cluster, "keystone/admin")
+        assert [s.sealed for s in vault.status(cluster)] == [False] * 3
+        wait_for_voters(cluster, 3)
+        three[0].stop()
+        assert vault.secret(cluster, "keystone/admin") == former, "two of three are enough"
+        for one in three[1:]:
+            one.stop()
+        for one in three:
+            one.start()
+        assert vault.prepare(cluster)
+        assert vault.secret(cluster, "keystone/admin") == former
+    finally:
+        for one in three[1:]:
+            one.stop()
 
 
 def test_custody_that_is_not_there_yet_is_told(place: Place) -> None:

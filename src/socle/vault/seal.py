@@ -64,7 +64,7 @@ def cluster_id(place: Place) -> str:
 
 
 def active_node(place: Place) -> VaultNode:
-    """A node that takes requests, the active one if it can be known.
+    """The node that leads the others; a new leader is waited for.
 
     Raises:
         SocleError: OpenBao is sealed or does not answer (exit code 6).
@@ -74,9 +74,11 @@ def active_node(place: Place) -> VaultNode:
 
 def _ready(place: Place) -> NodeStatus:
     states = status(place)
-    unsealed = sorted((s for s in states if s.reachable and not s.sealed), key=lambda s: not s.active)
-    if unsealed:
-        return unsealed[0]
+    if any(s.reachable and not s.sealed for s in states) and not any(s.active for s in states):
+        states = _wait(place, lambda now: any(s.active for s in now))
+    for state in states:
+        if state.active:
+            return state
     if any(s.reachable for s in states):
         raise sealed(place)
     raise unreachable(place, reasons(states))
@@ -103,7 +105,7 @@ def initialise(place: Place) -> bool:
 
     The answer, which holds the unseal shares and the root token, exists only once. So the intent is on disk
     before the request, and the answer before anything else is done. After a kill in between, the intent is
-    still there and the shares are not: nobody ever had a token, so the storage holds nothing, and it is deleted
+    still there and the shares are not: nobody ever had a token, so the storage holds nothing and is deleted
     to begin again.
 
     Raises:
