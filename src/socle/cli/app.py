@@ -233,7 +233,8 @@ def _command_of(error: typer.TyperException) -> str:
 
 def _modules(words: Sequence[str]) -> list[str]:
     """The modules that the command needs; all of them for the help and the completion."""
-    named = [MODULES[word] for word in words if word in MODULES][:1]
+    said = [word for before, word in zip(["", *words], words, strict=False) if before != "--site"]
+    named = [MODULES[word] for word in said if word in MODULES][:1]
     return named or sorted(set(MODULES.values()))
 
 
