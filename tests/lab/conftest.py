@@ -5,9 +5,8 @@ from __future__ import annotations
 import ssl
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,22 +64,6 @@ class Lab:
         with urllib.request.urlopen(url, timeout=timeout, context=context) as answer:  # noqa: S310
             text: str = answer.read().decode()
             return text
-
-
-def eventually[T](question: Callable[[], T], seconds: float = 90, pause: float = 2) -> T:
-    """Ask until the answer is true and no exception is raised; fail with the last answer otherwise."""
-    end = time.monotonic() + seconds
-    last: object = None
-    while time.monotonic() < end:
-        try:
-            answer = question()
-            if answer:
-                return answer
-            last = answer
-        except (OSError, ValueError) as error:
-            last = error
-        time.sleep(pause)
-    pytest.fail(f"not within {seconds} s; last: {last!r}")
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,8 @@ from functools import partial
 from typing import Any
 
 import pytest
-from conftest import eventually
+
+from tests.lab.waiting import eventually
 
 
 def facts(lab: Any, address: str) -> dict[str, str]:
