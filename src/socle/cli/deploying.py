@@ -9,7 +9,6 @@ from rich.table import Table
 
 from socle import catalogue
 from socle.cli.app import app, examples, options, out
-from socle.cli.summary import show_summary, summary_facts
 from socle.deploy import journal
 from socle.deploy.deployment import Deployment
 from socle.deploy.progress import Screen, duration
@@ -49,11 +48,13 @@ def deploy(
     given = options(context)
     site = given.load()
     deployment = Deployment(site, Screen(given.progress), only)
-    run = deployment.go()
+    deployment.go()
+    from socle.cli.summary import show_summary, summary_facts  # noqa: PLC0415 - Pulumi takes seconds to load
+
     if given.json:
-        out.print_json(data=summary_facts(site, run, deployment.stacks))
+        out.print_json(data=summary_facts(site, deployment))
     else:
-        show_summary(site, run, deployment.stacks)
+        show_summary(site, deployment)
 
 
 @app.command(name="journal", epilog=examples("socle journal", "socle journal last", "socle journal --json"))

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
+import shutil
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from socle.cli.app import app, options, out
+from socle.cli.app import app, examples, options, out
+from socle.deploy import lock
 from socle.errors import ExitCode, SocleError
 from socle.lab import Lab
+
+FORGOTTEN = ("vault", "stacks")
+"""Folders of the state that describe nothing once the nodes are gone: OpenBao's keys, the stacks' states."""
 
 lab_app = typer.Typer(help="The site's nodes as containers on this machine.", no_args_is_help=True)
 app.add_typer(lab_app, name="lab")
@@ -23,69 +29,70 @@ def _lab(context: typer.Context) -> Lab:
 
 
 def _tell(line: str) -> None:
-    out.print(line, highlight=False, markup=False)
+    out.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
-@lab_app.command()
+@lab_app.command(epilog=examples("socle lab up"))
 def up(context: typer.Context) -> None:
     """Make or start the nodes; those that run are left alone.
 
     The first time installs what the machine lacks and builds the nodes' layers: about five minutes on two
     cores.
+
+    Exit codes: 4 the machine is too small or lacks something, 5 another `socle lab` is at work.
     """
     _lab(context).up(_tell)
 
 
-@lab_app.command()
+@lab_app.command(epilog=examples("socle lab down"))
 def down(context: typer.Context) -> None:
     """Stop the nodes and remove bridges, mounts and cgroups; disks are kept."""
     _lab(context).down(_tell)
 
 
-@lab_app.command()
+@lab_app.command(epilog=examples("socle lab reset", "socle lab reset --yes"))
 def reset(
     context: typer.Context,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Stop the nodes and delete their disks, and what this machine knew of their OpenBao and stacks."""
+    """Stop the nodes and delete their disks, and what this machine knew of their OpenBao and stacks.
+
+    Exit code: 5 a deployment is at work on them.
+    """
+    lab = _lab(context)
     if not yes:
         typer.confirm("Delete the disks of all nodes of the lab?", abort=True)
-    lab = _lab(context)
-    lab.reset(_tell)
-    _forget(lab)
+    with lock.hold(lab.state / "lock"):
+        lab.reset(_tell)
+        for name in FORGOTTEN:
+            if (lab.state / name).is_dir():
+                shutil.rmtree(lab.state / name)
+        (lab.state / "ca.pem").unlink(missing_ok=True)
 
 
-@lab_app.command()
+@lab_app.command(epilog=examples("socle lab status", "socle lab status --json"))
 def status(context: typer.Context) -> None:
     """Show what each node does."""
     nodes = _lab(context).status()
     if options(context).json:
-        out.print_json(data=[vars(node) for node in nodes])
+        out.print_json(data=[asdict(node) for node in nodes])
         return
-    table = Table("node", "groups", "address", "state", "memory")
+    table = Table("node", "groups", "address", "state", "memory", "lacks packages")
     for node in nodes:
         memory = f"{node.memory_mib} MiB" if node.state == "running" else ""
-        table.add_row(node.name, ", ".join(node.groups), node.address, node.state, memory)
+        table.add_row(
+            node.name, ", ".join(node.groups), node.address, node.state, memory, ", ".join(node.lacks)
+        )
     out.print(table)
 
 
-@lab_app.command()
+@lab_app.command(epilog=examples("socle lab shell ctl1", "socle lab shell ctl1 sudo journalctl -u keystone"))
 def shell(
     context: typer.Context,
-    node: str,
-    command: Annotated[list[str] | None, typer.Argument(help="Run this instead of a session.")] = None,
+    node: Annotated[str, typer.Argument(metavar="NODE")],
+    command: Annotated[
+        list[str] | None, typer.Argument(metavar="[COMMAND]...", help="Run this instead of a session.")
+    ] = None,
 ) -> None:
-    """Open a session on a node.
-
-    Example: [bold]socle lab shell ctl1 sudo journalctl -u keystone[/bold]
-    """
+    """Open a session on a node, or run one command there; ends with its exit code."""
     raise typer.Exit(_lab(context).shell(node, command))
-
-
-def _forget(lab: Lab) -> None:
-    """Without the nodes, the keys of their OpenBao and the states of their stacks describe nothing."""
-    import shutil  # noqa: PLC0415
-
-    for name in ("vault", "stacks"):
-        shutil.rmtree(lab.state / name, ignore_errors=True)
-    (lab.state / "ca.pem").unlink(missing_ok=True)

@@ -43,7 +43,7 @@ def plan(
         out.print_json(data={"nodes": nodes, "stacks": stacks, "notes": found.notes})
     else:
         for part in _screen(found, full=full):
-            out.print(part)
+            out.print(part, soft_wrap=isinstance(part, Text))
     raise typer.Exit(_exit_code(found))
 
 
@@ -64,12 +64,11 @@ def _screen(found: Plan, *, full: bool) -> Iterator[RenderableType]:
 
 def _node(node: NodePlan, *, full: bool) -> Iterator[RenderableType]:
     if node.reason:
-        yield Text(f"{node.name}: not evaluated", style="bold yellow") + Text(f": {node.reason}", style="")
+        yield Text(f"not evaluated: {node.reason}; it is to get: {node.role}", style="yellow")
         return
-    count = len(node.changes)
-    yield Text(
-        f"{node.name}: {f'{count} tasks would change it' if count else 'stays as it is'}", style="bold"
-    )
+    tasks = "1 task" if len(node.changes) == 1 else f"{len(node.changes)} tasks"
+    verdict = f"{tasks} would change it" if node.changes else "stays as it is"
+    yield Text(f"{node.name}: {verdict}", style="bold")
     for change in node.changes:
         yield from _change(change, full=full)
     for failure in node.failures:
@@ -111,8 +110,8 @@ def _stacks(stacks: list[StackPlan]) -> Table:
 def _verdict(found: Plan) -> Text:
     nodes = sum(bool(node.changes) for node in found.nodes)
     changed = sum(bool(set(stack.counts) - {"same"}) or bool(stack.reason) for stack in found.stacks)
-    if nodes or changed:
-        return Text(f"Nodes that would change: {nodes}; stacks: {changed}", style="bold")
     unknown = len(found.away)
-    beside = f"; {unknown} nodes were not evaluated" if unknown else ""
+    beside = f"; nodes not evaluated: {unknown}" if unknown else ""
+    if nodes or changed:
+        return Text(f"Nodes that would change: {nodes}; stacks: {changed}{beside}", style="bold")
     return Text(f"Nothing would change{beside}", style="yellow" if unknown else "green")

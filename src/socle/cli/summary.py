@@ -2,73 +2,94 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict
+from typing import Any
 
-from rich.panel import Panel
 from rich.table import Table
 
 from socle import catalogue
 from socle.cli.app import out
 from socle.deploy import journal
+from socle.deploy.deployment import Deployment
 from socle.deploy.journal import Run
 from socle.deploy.progress import duration
+from socle.deploy.servers import Server
 from socle.paths import state_dir
 from socle.site import Host, Site
 from socle.site.ansible import urls
+from socle.tenants import StackResult
+from stacks.tenant.plan import domain_name
 
-if TYPE_CHECKING:
-    from socle.tenants import StackResult
 
-
-def summary_facts(site: Site, run: Run, stacks: list[StackResult]) -> dict[str, Any]:
+def summary_facts(site: Site, deployment: Deployment) -> dict[str, Any]:
     """The same as data."""
     return {
         "site": site.name,
-        **run.facts(),
-        "nodes": {h.name: {"address": h.address, "components": _titles(h)} for h in site.hosts.values()},
+        **deployment.run.facts(),
+        "nodes": {h.name: {"address": h.address, "components": titles(h)} for h in site.hosts.values()},
         "login": _login(site),
-        "stacks": [{"stack": s.stack, "counts": s.counts, "outputs": s.outputs} for s in stacks],
+        "stacks": [{"stack": stack.stack, "counts": stack.counts} for stack in deployment.stacks],
+        "servers": [asdict(server) for server in deployment.servers],
     }
 
 
-def show_summary(site: Site, run: Run, stacks: list[StackResult]) -> None:
+def show_summary(site: Site, deployment: Deployment) -> None:
     """Print it."""
     out.print()
     out.print(_where(site))
-    out.print(_phases(site, run))
-    if stacks:
-        out.print(_stacks(stacks))
-    lines = [f"{name:8} {text}" for name, text in _login(site).items()]
-    out.print(Panel("\n".join(lines), title="Log in", expand=False), highlight=False)
+    out.print(_phases(site, deployment.run))
+    if deployment.stacks:
+        out.print(stacks_table(site, deployment.stacks))
+    if deployment.servers:
+        out.print(servers_table(deployment.servers))
+    login = Table(show_header=False, title="Log in", title_justify="left")
+    for name, text in _login(site).items():
+        login.add_row(name, text)
+    out.print(login, highlight=False)
 
 
-def _titles(host: Host) -> list[str]:
+def titles(host: Host) -> list[str]:
+    """What runs on a host, without what every host has."""
     return [c.title for c in catalogue.load().of_groups(host.groups).values() if "all" not in c.runs_on]
 
 
+def stacks_table(site: Site, stacks: list[StackResult]) -> Table:
+    """What Pulumi did, or would do."""
+    kinds = ("create", "update", "replace", "delete", "same")
+    tenants = {domain_name(siren): (siren, t.organisation.name) for siren, t in site.tenants.items()}
+    table = Table("stack", "", *kinds, title="Platform and tenants", title_justify="left")
+    for stack in stacks:
+        named = tenants.get(stack.stack, (stack.stack, ""))
+        table.add_row(*named, *(str(stack.counts.get(kind, 0)) for kind in kinds))
+    return table
+
+
+def servers_table(servers: list[Server]) -> Table:
+    """Servers with their addresses."""
+    table = Table("tenant", "environment", "server", "state", "address", "floating", "page", title="Servers")
+    table.title_justify = "left"
+    for s in servers:
+        page = f"http://{s.floating}/" if s.shows_page else ""
+        table.add_row(s.tenant, s.environment, s.name, s.status, s.fixed, s.floating, page)
+    return table
+
+
 def _where(site: Site) -> Table:
-    table = Table("node", "address", "what runs there", title=site.settings.title)
+    table = Table("node", "address", "what runs there", title=site.settings.title, title_justify="left")
     for host in site.hosts.values():
-        table.add_row(host.name, host.address, ", ".join(_titles(host)))
+        table.add_row(host.name, host.address, ", ".join(titles(host)))
     return table
 
 
 def _phases(site: Site, run: Run) -> Table:
     title = f"{run.command}: {duration(run.seconds)}"
-    table = Table("phase", "time", "last time", "changed", "module executions", title=title)
+    columns = ("phase", "time", "last time", "changed", "module executions")
+    table = Table(*columns, title=title, title_justify="left")
     before = journal.times_before(journal.runs(state_dir(site.name)), run.command, str(run.folder))
     for phase in run.phases:
         former = duration(before[phase.name]) if phase.name in before else ""
         cells = (phase.name, duration(phase.seconds), former, str(phase.changed), str(phase.executions or ""))
         table.add_row(*cells)
-    return table
-
-
-def _stacks(stacks: list[StackResult]) -> Table:
-    table = Table("stack", "changed", "same", "what it shows", title="Platform and tenants")
-    for stack in stacks:
-        shown = "\n".join(f"{key}: {value}" for key, value in stack.outputs.items())
-        table.add_row(stack.stack, str(stack.changed), str(stack.same), shown)
     return table
 
 
@@ -79,7 +100,7 @@ def _login(site: Site) -> dict[str, str]:
     return {
         "Horizon": f"{found['horizon']['public']}/ ({address}), domain Default, user admin",
         "API": f"{found['keystone']['public']}/v3, region {site.region}, project admin",
-        "Password": f"in OpenBao, {found['openbao']['internal']}, at kv/services/keystone, key admin",
-        "CA": str(state_dir(site.name) / "ca.pem"),
-        "Tenants": f"socle --site {site.name} tenant list",
+        "Password": f"in OpenBao at {found['openbao']['internal']}: kv/services/keystone, key admin",
+        "Authority": str(state_dir(site.name) / "ca.pem"),
+        "Tenants": f"socle --site {site.name} tenant show",
     }

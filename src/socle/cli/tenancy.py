@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import asdict
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
-from socle import tenants
-from socle.cli.app import app, options, out
-from socle.tenants import StackResult
+from socle import catalogue
+from socle.cli.app import app, examples, options, out
+from socle.deploy.deployment import Deployment
+from socle.deploy.progress import Screen
+from socle.errors import ExitCode, SocleError
+from socle.site import Site
 
 tenant_app = typer.Typer(help="Tenants: one file each in the site's tenants/ folder.", no_args_is_help=True)
 app.add_typer(tenant_app, name="tenant")
@@ -18,65 +22,135 @@ Sirens = Annotated[
 ]
 
 
-@tenant_app.command(name="list")
+@tenant_app.command(name="list", epilog=examples("socle tenant list", "socle tenant list --json"))
 def list_tenants(context: typer.Context) -> None:
     """List the tenants that the site's files ask for; asks nothing of the cloud."""
-    site = options(context).load()
-    rows = [
-        {
-            "siren": siren,
-            "name": tenant.organisation.name,
-            "size": tenant.size,
-            "environments": list(tenant.lifecycle.environments),
-            "servers": len(tenant.servers),
-            "monthly_eur": site.tenant_estimate(siren),
-            "end": str(tenant.lifecycle.end),
-            "state": site.tenant_state(siren),
-        }
-        for siren, tenant in site.tenants.items()
-    ]
-    if options(context).json:
+    given = options(context)
+    site = given.load()
+    rows = [_row(site, siren) for siren in site.tenants]
+    if given.json:
         out.print_json(data=rows)
         return
-    table = Table("SIREN", "name", "size", "environments", "servers", "€/month at most", "until", "state")
+    table = Table("SIREN", "name", "size", "environments", "servers", "€ a month at most", "until", "state")
     for row in rows:
-        environments = ", ".join(map(str, row["environments"]))  # type: ignore[call-overload]
-        cells = [
-            row["siren"],
-            row["name"],
-            row["size"],
-            environments,
-            row["servers"],
-            f"{row['monthly_eur']:.2f}",
-            row["end"],
-            row["state"],
-        ]
-        table.add_row(*map(str, cells))
+        shown = {**row, "environments": ", ".join(row["environments"]), "euros": f"{row['euros']:.2f}"}
+        table.add_row(*map(str, shown.values()))
     out.print(table)
 
 
-@tenant_app.command()
+@tenant_app.command(epilog=examples("socle tenant plan", "socle tenant plan 210000014"))
 def plan(context: typer.Context, sirens: Sirens = None) -> None:
-    """Show what applying would create, change and delete. Changes nothing."""
-    site = options(context).load()
-    _show(context, tenants.preview(site, sirens, tenants.session_of(site), out.print))
+    """Show what applying would create, update and delete, and change nothing.
+
+    Exit codes: 2 no such tenant, 6 OpenBao is sealed or the cloud does not answer.
+    """
+    from socle import tenants  # noqa: PLC0415 - Pulumi takes seconds to load
+    from socle.cli.summary import stacks_table  # noqa: PLC0415
+
+    given = options(context)
+    site = given.load()
+    with given.progress.status("asking Pulumi") as line:
+        results = tenants.preview(site, _known(site, sirens), tenants.session_of(site), line.update)
+    if given.json:
+        out.print_json(data=[{"stack": result.stack, **result.counts} for result in results])
+    else:
+        out.print(stacks_table(site, results))
 
 
-@tenant_app.command(name="apply")
+@tenant_app.command(name="apply", epilog=examples("socle tenant apply", "socle tenant apply 210000014"))
 def apply_tenants(context: typer.Context, sirens: Sirens = None) -> None:
-    """Make tenants what their files say. Removing a file deletes nothing."""
-    site = options(context).load()
-    _show(context, tenants.apply(site, sirens, tenants.session_of(site), out.print))
+    """Make tenants what their files say, several at once. A file that was removed deletes nothing.
 
+    Then fetches the page of each public server of the kit's own image, if there is one.
 
-def _show(context: typer.Context, results: list[StackResult]) -> None:
-    if options(context).json:
-        out.print_json(data=[{"stack": r.stack, **r.counts} for r in results])
+    Exit codes: 2 no such tenant, 5 another run holds the lock, 6 OpenBao is sealed or the cloud does not
+    answer.
+    """
+    from socle.cli.summary import servers_table, stacks_table, summary_facts  # noqa: PLC0415
+
+    given = options(context)
+    site = given.load()
+    deployment = Deployment(site, Screen(given.progress), sirens=tuple(sirens or ()))
+    deployment.go()
+    if given.json:
+        out.print_json(data=summary_facts(site, deployment))
         return
-    table = Table("stack", "create", "update", "delete", "unchanged")
-    for result in results:
-        counts = result.counts
-        table.add_row(
-            result.stack, *(str(counts.get(k, 0)) for k in ("create", "update", "delete")), str(result.same)
+    out.print(stacks_table(site, deployment.stacks))
+    if deployment.servers:
+        out.print(servers_table(deployment.servers))
+
+
+@tenant_app.command(epilog=examples("socle tenant show", "socle tenant show 210000014 --json"))
+def show(context: typer.Context, sirens: Sirens = None) -> None:
+    """Show tenants: what their files ask for, and the servers that the cloud has, with their addresses.
+
+    Exit codes: 2 no such tenant, 6 OpenBao is sealed or the cloud does not answer.
+    """
+    from socle.cli.summary import servers_table  # noqa: PLC0415 - Pulumi takes seconds to load
+    from socle.cloud import connect  # noqa: PLC0415
+    from socle.deploy.servers import servers_of  # noqa: PLC0415
+
+    given = options(context)
+    site = given.load()
+    chosen = _known(site, sirens)
+    with given.progress.status("asking the cloud"):
+        servers = servers_of(site, connect(site, catalogue.load()), chosen)
+    if given.json:
+        found = [asdict(server) for server in servers]
+        out.print_json(
+            data=[{**_details(site, s), "servers": [x for x in found if x["siren"] == s]} for s in chosen]
         )
-    out.print(table)
+        return
+    for siren in chosen:
+        out.print(_tenant(site, siren))
+    out.print(servers_table(servers))
+
+
+def _known(site: Site, sirens: list[str] | None) -> list[str]:
+    unknown = [siren for siren in sirens or [] if siren not in site.tenants]
+    if unknown:
+        raise SocleError(
+            f"no tenant {', '.join(unknown)}",
+            where=str(site.folder / "tenants"),
+            expected="a SIREN that `socle tenant list` shows",
+            exit_code=ExitCode.USAGE,
+        )
+    return sirens or list(site.tenants)
+
+
+def _row(site: Site, siren: str) -> dict[str, Any]:
+    tenant = site.tenants[siren]
+    return {
+        "siren": siren,
+        "name": tenant.organisation.name,
+        "size": tenant.size,
+        "environments": list(tenant.lifecycle.environments),
+        "servers": len(tenant.servers),
+        "euros": site.tenant_estimate(siren),
+        "end": str(tenant.lifecycle.end),
+        "state": site.tenant_state(siren),
+    }
+
+
+def _details(site: Site, siren: str) -> dict[str, Any]:
+    return {
+        **_row(site, siren),
+        "quota": site.tenant_quota(siren).model_dump(mode="json"),
+        "networks": [
+            {"environment": n.environment, "segment": n.segment, "prefix": str(n.prefix)}
+            for n in site.tenant_networks(siren)
+        ],
+    }
+
+
+def _tenant(site: Site, siren: str) -> Table:
+    found = _details(site, siren)
+    table = Table(show_header=False, title=f"{found['name']} ({siren})", title_justify="left")
+    quota = ", ".join(f"{name} {value}" for name, value in found["quota"].items())
+    table.add_row("size", f"{found['size']}: {quota} in each environment")
+    table.add_row("environments", ", ".join(found["environments"]))
+    for network in found["networks"]:
+        table.add_row("network", f"{network['environment']}, {network['segment']}: {network['prefix']}")
+    table.add_row("cost", f"at most {found['euros']:.2f} € a month")
+    table.add_row("life", f"{found['state']}, until {found['end']}")
+    return table

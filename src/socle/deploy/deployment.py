@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from socle import catalogue, tools, vault
+from socle.cloud import connect
 from socle.deploy import journal, lock
 from socle.deploy.checks import check_here, check_names, check_nodes
 from socle.deploy.phases import Phase, Reporter, execute
@@ -21,6 +22,7 @@ from socle.site import Host, Site, register
 from socle.site.hosts import Group
 
 if TYPE_CHECKING:
+    from socle.deploy.servers import Server
     from socle.tenants import StackResult
 
 BINARIES = ("bao", "pulumi", "pulumi-resource-openstack")
@@ -44,14 +46,18 @@ class Deployment:
 
     Args:
         only: a role, a node or a tenant's SIREN; everything when None.
+        sirens: these tenants and nothing else; all of them when empty.
     """
 
     site: Site
     screen: Screen
     only: str | None = None
+    sirens: tuple[str, ...] | None = None
     run: journal.Run = field(init=False)
     stacks: list[StackResult] = field(default_factory=list)
     """What was applied: the platform and the tenants."""
+    servers: list[Server] = field(default_factory=list)
+    """The servers of the tenants that were applied."""
     _environment: dict[str, str] = field(default_factory=dict)
     _stopping: threading.Event = field(default_factory=threading.Event)
     _lock: int = -1
@@ -64,7 +70,7 @@ class Deployment:
         """
         phases = self._phases()
         state = state_dir(self.site.name)
-        command = f"deploy --only {self.only}" if self.only else "deploy"
+        command = self._command()
         check_here(self.site)
         with lock.hold(state / "lock") as self._lock:
             last = journal.last_seconds(state, command)
@@ -73,12 +79,19 @@ class Deployment:
                 execute(phases, lambda: Reporter(self.run, self.screen, last), self._stopping.set)
         return self.run
 
+    def _command(self) -> str:
+        if self.sirens is not None:
+            return " ".join(["tenant apply", *self.sirens])
+        return f"deploy --only {self.only}" if self.only else "deploy"
+
     def _phases(self) -> list[Phase]:
         only = self.only
+        if self.sirens is not None:
+            return self._some_tenants(self.sirens)
         if only is None:
             return self._all()
         if only in self.site.tenants:
-            return [self._check(()), self._keys(), self._tenants([only])]
+            return self._some_tenants((only,))
         if only in self.site.hosts:
             return self._node(self.site.hosts[only])
         if only in catalogue.load().components:
@@ -101,8 +114,20 @@ class Deployment:
             self._play("control", after=("certificates",)),
             self._play("compute", after=("storage", "control")),
             Phase("platform", self._apply_platform, after=("compute",)),
-            self._tenants(None, after=("platform",)),
+            self._tenants((), after=("platform",)),
+            self._pages(()),
         ]
+
+    def _some_tenants(self, sirens: tuple[str, ...]) -> list[Phase]:
+        unknown = [siren for siren in sirens if siren not in self.site.tenants]
+        if unknown:
+            raise SocleError(
+                f"no tenant {', '.join(unknown)}",
+                where=str(self.site.folder / "tenants"),
+                expected="a SIREN that `socle tenant list` shows",
+                exit_code=ExitCode.USAGE,
+            )
+        return [self._check(()), self._keys(), self._tenants(sirens), self._pages(sirens)]
 
     def _node(self, host: Host) -> list[Phase]:
         wanted = [name for name, groups in PLAYBOOKS.items() if not groups or set(groups) & set(host.groups)]
@@ -143,8 +168,11 @@ class Deployment:
     def _keys(self, after: tuple[str, ...] = ("check",)) -> Phase:
         return Phase("keys", self._prepare_keys, after)
 
-    def _tenants(self, sirens: list[str] | None, after: tuple[str, ...] = ("keys",)) -> Phase:
+    def _tenants(self, sirens: tuple[str, ...], after: tuple[str, ...] = ("keys",)) -> Phase:
         return Phase("tenants", partial(self._apply_tenants, sirens), after)
+
+    def _pages(self, sirens: tuple[str, ...]) -> Phase:
+        return Phase("pages", partial(self._fetch_pages, sirens), ("tenants",))
 
     def _build_tools(self, reporter: Reporter) -> None:
         own = self.site.settings.binaries.model_dump()
@@ -166,10 +194,17 @@ class Deployment:
         self.stacks.append(result)
         reporter.did(result.changed)
 
-    def _apply_tenants(self, sirens: list[str] | None, reporter: Reporter) -> None:
+    def _apply_tenants(self, sirens: tuple[str, ...], reporter: Reporter) -> None:
         from socle import tenants  # noqa: PLC0415 - Pulumi takes seconds to load
 
         register(self.site)
-        results = tenants.apply(self.site, sirens, tenants.session_of(self.site), reporter.tell)
+        results = tenants.apply(self.site, sirens or None, tenants.session_of(self.site), reporter.tell)
         self.stacks.extend(results)
         reporter.did(sum(result.changed for result in results))
+
+    def _fetch_pages(self, sirens: tuple[str, ...], reporter: Reporter) -> None:
+        from socle.deploy.servers import fetch, pages, servers_of  # noqa: PLC0415 - Pulumi takes seconds
+
+        cloud = connect(self.site, catalogue.load())
+        self.servers = servers_of(self.site, cloud, sirens or tuple(self.site.tenants))
+        fetch(pages(self.servers), reporter.tell)

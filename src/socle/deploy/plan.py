@@ -16,9 +16,14 @@ from socle.deploy.playbook import PlaybookError, Playbooks
 from socle.deploy.progress import Screen
 from socle.errors import SocleError
 from socle.paths import state_dir
-from socle.site import Site
+from socle.site import Host, Site
+from socle.vault.configuration import DEPLOYER
 
 PLATFORM = "platform"
+FIRST = (
+    "this machine has never deployed the site: no secret is known, so files that hold one show as changed; "
+    "of the stacks only what the files ask for is known"
+)
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,8 @@ class NodePlan:
     """
 
     name: str
+    role: str
+    """What runs there, in the words of the catalogue."""
     changes: tuple[Change, ...] = ()
     failures: tuple[Failure, ...] = ()
     reason: str = ""
@@ -67,8 +74,8 @@ class Plan:
 
     @property
     def deployed(self) -> bool:
-        """Whether the site was ever deployed from this machine."""
-        return (state_dir(self.site.name) / "ca.pem").is_file()
+        """Whether the site was ever deployed from this machine: then it has a login to OpenBao."""
+        return (vault.place_of(self.site, catalogue.load()).folder / DEPLOYER).is_file()
 
     @property
     def away(self) -> list[NodePlan]:
@@ -96,14 +103,12 @@ class Plan:
 
     def _keys(self, reporter: Reporter) -> None:
         reporter.tell("OpenBao")
-        try:
+        if self.deployed:
             place = vault.place_of(self.site, catalogue.load())
             self._environment.update(vault.ansible_environment(place))
-        except SocleError as error:
-            if self.deployed:
-                raise
+        else:
             self._environment["SOCLE_PLAN_WITHOUT_VAULT"] = "1"
-            self.notes.append(f"no secret is known yet, files that hold one show as changed ({error})")
+            self.notes.append(FIRST)
 
     def _nodes(self, reporter: Reporter, held: int) -> None:
         reporter.tell("who answers")
@@ -115,6 +120,7 @@ class Plan:
         self.nodes = [
             NodePlan(
                 host.name,
+                _role(host),
                 tuple(c for c in changes if c.host == host.name),
                 tuple(f for f in failures if f.host == host.name),
                 reasons.get(host.name, ""),
@@ -153,17 +159,19 @@ class Plan:
 
     def _stacks(self, reporter: Reporter) -> None:
         titles = {siren: tenant.organisation.name for siren, tenant in self.site.tenants.items()}
-        try:
+        if self.deployed:
             self.stacks = self._previews(reporter, titles)
-        except SocleError as error:
-            if self.deployed:
-                raise
-            reason = "created by the first deployment, once the cloud is there"
+        else:
+            platform = f"new: {len(self.site.flavors)} flavors, {len(self.site.images)} images"
             self.stacks = [
-                StackPlan(PLATFORM, "Platform", reason=reason),
-                *(StackPlan(siren, title, reason=reason) for siren, title in titles.items()),
+                StackPlan(PLATFORM, "Platform", reason=platform),
+                *(StackPlan(siren, title, reason=self._new(siren)) for siren, title in titles.items()),
             ]
-            self.notes.append(f"the stacks were not previewed ({error})")
+
+    def _new(self, siren: str) -> str:
+        tenant = self.site.tenants[siren]
+        environments, networks = len(tenant.lifecycle.environments), len(self.site.tenant_networks(siren))
+        return f"new: {environments} projects, {networks} networks, {len(tenant.servers)} servers"
 
     def _previews(self, reporter: Reporter, titles: dict[str, str]) -> list[StackPlan]:
         reporter.tell("platform")
@@ -177,3 +185,9 @@ class Plan:
             StackPlan(PLATFORM, "Platform", platform.counts),
             *(StackPlan(siren, title, found[domain_name(siren)]) for siren, title in titles.items()),
         ]
+
+
+def _role(host: Host) -> str:
+    """The titles of the components that not every host has."""
+    found = catalogue.load().of_groups(host.groups).values()
+    return ", ".join(component.title for component in found if "all" not in component.runs_on)
