@@ -21,6 +21,7 @@ from socle.site import load
 ROOT = project_root()
 SITE = load(ROOT / "inventories/lab")
 CATALOGUE = catalogue.load()
+PLACE = vault.place_of(SITE, CATALOGUE)
 NODES = tuple(SITE.hosts)
 SSH_CONFIG = state_dir(SITE.name) / "ssh_config"
 CA_FILE = state_dir(SITE.name) / "ca.pem"
@@ -87,15 +88,18 @@ def socle(*arguments: str) -> None:
 @cache
 def environment() -> dict[str, str]:
     """What Ansible needs of OpenBao: its address, a token for two hours, its authority."""
-    return vault.ansible_environment(vault.place_of(SITE, CATALOGUE))
+    return vault.ansible_environment(PLACE)
 
 
 def molecule(scenario: str) -> subprocess.CompletedProcess[str]:
     """Run a scenario: converge, then again for idempotence.
 
+    An OpenBao that the scenario before restarted is opened first.
+
     Returns:
         Its exit status and all it printed, in ``stdout``.
     """
+    vault.unseal(PLACE)
     programs = Path(sys.executable).parent
     command = [programs / "molecule", "--base-config", "molecule/shared.yml", "test", "--destroy", "never"]
     return subprocess.run(

@@ -92,8 +92,12 @@ def test_the_host_trusts_the_sites_authority(node: str) -> None:
 def test_the_host_renews_it_by_itself(node: str, wanted: HostCertificate) -> None:
     """The timer's unit, in its sandbox, issues what is missing, and the daemon then serves the new one."""
     before = chain(node, wanted.name)[0]
-    output(node, f"rm {FOLDER}/{wanted.name}.crt")
-    output(node, "systemctl start socle-certificates.service")
+    path = f"{FOLDER}/{wanted.name}.crt"
+    output(node, f"mv {path} {path}.former")
+    try:
+        output(node, "systemctl start socle-certificates.service")
+    finally:
+        output(node, f"test -e {path} || mv {path}.former {path}; rm --force {path}.former")
     after = chain(node, wanted.name)[0]
     assert after.serial_number != before.serial_number
     for at, port in served(node, wanted):
