@@ -2,77 +2,28 @@
 
 from __future__ import annotations
 
-import ssl
-import subprocess
-import sys
-import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from socle import catalogue, tenants
-from socle.paths import project_root, state_dir
-from socle.site import Site, load
-
-ROOT = project_root()
-SOCLE = [str(Path(sys.executable).with_name("socle")), "--site", "lab"]
-
-
-@dataclass(frozen=True)
-class Lab:
-    """The lab as its tests see it."""
-
-    site: Site
-
-    @property
-    def ca_file(self) -> Path:
-        """Root certificate of the site's own authority."""
-        return state_dir(self.site.name) / "ca.pem"
-
-    def socle(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run the ``socle`` command as an operator would."""
-        done = subprocess.run([*SOCLE, *arguments], capture_output=True, text=True, check=False, cwd=ROOT)
-        if check and done.returncode != 0:
-            pytest.fail(
-                f"socle {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
-            )
-        return done
-
-    def on(self, node: str, command: str, check: bool = True) -> str:
-        """Run a command as root on a node."""
-        ssh = [
-            "ssh",
-            "-F",
-            str(state_dir(self.site.name) / "ssh_config"),
-            node,
-            "sudo",
-            "sh",
-            "-c",
-            f"'{command}'",
-        ]
-        done = subprocess.run(ssh, capture_output=True, text=True, check=False, timeout=120)
-        if check and done.returncode != 0:
-            pytest.fail(f"{node}: {command} ended with {done.returncode}: {done.stderr}")
-        return done.stdout
-
-    def get(self, url: str, timeout: float = 10) -> str:
-        """Fetch a URL; https is checked against the site's own authority."""
-        context = ssl.create_default_context(cafile=str(self.ca_file)) if url.startswith("https") else None
-        with urllib.request.urlopen(url, timeout=timeout, context=context) as answer:  # noqa: S310
-            text: str = answer.read().decode()
-            return text
+from socle.site import load
+from tests.lab.deployed import ROOT, Lab
 
 
 @pytest.fixture(scope="session")
-def lab() -> Lab:
+def bare_lab() -> Lab:
+    """The lab in whatever state it is."""
+    return Lab(load(ROOT / "inventories/lab"))
+
+
+@pytest.fixture(scope="session")
+def lab(bare_lab: Lab) -> Lab:
     """The lab, up and deployed by the two commands that `make lab` runs."""
-    found = Lab(load(ROOT / "inventories/lab"))
-    found.socle("lab", "up")
-    found.socle("deploy")
-    return found
+    bare_lab.socle("lab", "up")
+    bare_lab.socle("deploy")
+    return bare_lab
 
 
 @pytest.fixture(scope="session")
