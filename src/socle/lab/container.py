@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
@@ -180,7 +181,21 @@ class Container:
             return
         for root in {_cgroup_root(), Path("/sys/fs/cgroup/systemd")}:
             for folder, _, _ in os.walk(root / self.unit, topdown=False):
-                Path(folder).rmdir()
+                _remove_cgroup(Path(folder))
+
+
+def _remove_cgroup(folder: Path) -> None:
+    """Remove an empty cgroup. The last processes of a node are gone from one hierarchy before the other."""
+    deadline = time.monotonic() + STOP_SECONDS
+    while True:
+        try:
+            folder.rmdir()
+        except OSError as error:
+            if error.errno != errno.EBUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(POLL_SECONDS)
+        else:
+            return
 
 
 def _systemd_is_pid1() -> bool:
