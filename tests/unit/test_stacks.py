@@ -1,0 +1,177 @@
+"""What the stacks make of the lab's site, seen by Pulumi's mocks: no cloud is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pytest
+from pulumi_openstack import Provider
+
+from socle.images import ImageFiles
+from socle.paths import project_root
+from socle.site import Site, load
+from stacks.platform import Platform as PlatformStack
+from stacks.platform import plan_of as platform_plan_of
+from stacks.tenant import TenantPlan, TenantStack, plan_of
+from stacks.tenant.plan import Rule, domain_name, platform_rules
+from stacks.tenant.program import GROUPS, Platform
+
+COMMUNE, HOSPITAL = "210000014", "260000013"
+
+
+class Recorder(pulumi.runtime.Mocks):
+    """Remembers every resource: its type, name and inputs."""
+
+    def __init__(self) -> None:
+        self.made: list[tuple[str, str, dict[str, Any]]] = []
+
+    def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str, dict[str, Any]]:
+        """Every resource comes to be, with an id of its own."""
+        self.made.append((args.typ, args.name, dict(args.inputs)))
+        return f"{args.name}-id", dict(args.inputs)
+
+    def call(self, args: pulumi.runtime.MockCallArgs) -> dict[str, Any]:
+        """No program asks the provider anything."""
+        raise AssertionError(f"unexpected call {args.token}")
+
+    def of(self, kind: str) -> dict[str, dict[str, Any]]:
+        """Inputs by name of the resources of a type."""
+        return {name: inputs for typ, name, inputs in self.made if typ.endswith(f":{kind}")}
+
+
+@pytest.fixture(scope="module")
+def site() -> Site:
+    return load(project_root() / "inventories/lab")
+
+
+@pytest.fixture
+def recorder() -> Iterator[Recorder]:
+    mocks = Recorder()
+    pulumi.runtime.set_mocks(mocks, preview=False)
+    yield mocks
+    pulumi.runtime.set_mocks(Recorder(), preview=False)
+
+
+def build(recorder: Recorder, plan: TenantPlan) -> Recorder:
+    """Run the tenant's program to its end."""
+    ids = Platform(
+        external_network="ext",
+        roles={role: f"{role}-role" for role in GROUPS.values()} | {"member": "member-role"},
+        flavors={"socle.nano": "nano"},
+        images={"socle-web": "image"},
+    )
+
+    def inside(name: str, user: Any, project: Any, options: pulumi.ResourceOptions) -> Provider:
+        return Provider(name, tenant_id=project.id, user_name=user.name, password="x", opts=options)
+
+    passwords: Mapping[str, str] = dict.fromkeys(plan.accounts, "not-a-real-one")
+
+    @pulumi.runtime.test
+    def program() -> None:
+        TenantStack(plan, ids, Provider("administrator"), passwords, inside)
+
+    program()
+    return recorder
+
+
+def test_a_commune_gets_a_domain_that_does_not_say_who_it_is(site: Site, recorder: Recorder) -> None:
+    made = build(recorder, plan_of(site, COMMUNE))
+    projects = made.of("Project")
+    assert projects["domain"]["isDomain"] is True
+    assert projects["domain"]["name"] == domain_name(COMMUNE)
+    assert COMMUNE not in domain_name(COMMUNE)
+    assert projects["production"]["domainId"] == "domain-id"
+
+
+def test_no_rule_goes_beyond_the_file(site: Site, recorder: Recorder) -> None:
+    plan = plan_of(site, COMMUNE)
+    made = build(recorder, plan)
+    assert all(group["deleteDefaultRules"] is True for group in made.of("SecGroup").values())
+    found = {
+        (r["direction"], r["protocol"], r["portRangeMin"], r["portRangeMax"], r["remoteIpPrefix"])
+        for r in made.of("SecGroupRule").values()
+    }
+    gateway = plan.environments[0].segments[0].gateway
+    assert found == {
+        ("ingress", "tcp", 80, 80, "0.0.0.0/0"),
+        ("egress", "udp", 53, 53, "10.77.4.1/32"),
+        ("egress", "tcp", 53, 53, "10.77.4.1/32"),
+        ("egress", "tcp", 80, 80, "10.77.4.1/32"),
+        ("egress", "tcp", 443, 443, "10.77.4.1/32"),
+        ("egress", "tcp", 80, 80, "169.254.169.254/32"),
+        ("egress", "udp", 67, 67, "255.255.255.255/32"),
+        ("egress", "udp", 67, 67, f"{gateway}/32"),
+    }
+
+
+def test_quotas_are_those_of_the_class(site: Site, recorder: Recorder) -> None:
+    made = build(recorder, plan_of(site, COMMUNE))
+    quota = site.tenant_quota(COMMUNE)
+    assert made.of("QuotaSetV2")["production"]["cores"] == quota.vcpu
+    assert made.of("QuotaSetV2")["production"]["ram"] == quota.ram_gib * 1024
+    assert made.of("QuoteSetV3")["production"]["gigabytes"] == quota.volume_gib
+    assert made.of("QuotaV2")["production"]["floatingip"] == quota.public_ips
+
+
+def test_segments_have_the_prefixes_of_the_site_model(site: Site, recorder: Recorder) -> None:
+    made = build(recorder, plan_of(site, HOSPITAL))
+    assert {s["cidr"] for s in made.of("Subnet").values()} == {
+        str(subnet.prefix) for subnet in site.tenant_networks(HOSPITAL)
+    }
+
+
+def test_a_public_server_has_a_port_an_address_and_its_volumes(site: Site, recorder: Recorder) -> None:
+    made = build(recorder, plan_of(site, COMMUNE))
+    assert made.of("Instance")["production-web"]["networks"] == [{"port": "production-web-id"}]
+    assert made.of("Port")["production-web"]["securityGroupIds"] == ["production-web-id"]
+    assert made.of("FloatingIp")["production-web"]["portId"] == "production-web-id"
+    assert made.of("Volume")["production-web-1"]["size"] == 1
+    assert set(made.of("VolumeAttach")) == {"production-web-1"}
+
+
+def test_a_tenant_without_servers_has_none(site: Site, recorder: Recorder) -> None:
+    made = build(recorder, plan_of(site, HOSPITAL))
+    assert made.of("Instance") == {}
+    assert made.of("FloatingIp") == {}
+
+
+def test_groups_have_their_roles_on_the_domain_and_on_each_project(site: Site, recorder: Recorder) -> None:
+    made = build(recorder, plan_of(site, COMMUNE))
+    assignments = made.of("RoleAssignment")
+    for group, role in GROUPS.items():
+        for scope in ("domain", "production"):
+            assert assignments[f"{scope}-{group}"]["roleId"] == f"{role}-role"
+    assert not [a for a in assignments.values() if a["roleId"].startswith("admin")]
+
+
+def test_passwords_are_secrets_of_the_state(site: Site) -> None:
+    assert "not-a-real-one" not in repr(plan_of(site, COMMUNE))
+
+
+def test_the_platform_makes_the_flavors_images_and_the_provider_network(
+    site: Site, recorder: Recorder, tmp_path: Path
+) -> None:
+    files = {name: tmp_path / name for name in ("disk", "kernel", "ramdisk")}
+    image = ImageFiles(files["disk"], "raw", files["kernel"], files["ramdisk"], {"os_command_line": "x"})
+
+    @pulumi.runtime.test
+    def program() -> None:
+        PlatformStack(platform_plan_of(site, {"socle-web": image}), Provider("administrator"))
+
+    program()
+    assert set(recorder.of("Flavor")) == set(site.flavors)
+    assert recorder.of("Image")["socle-web"]["properties"]["kernel_id"] == "socle-web-kernel-id"
+    network = recorder.of("Network")["provider"]
+    assert network["external"] is True
+    assert recorder.of("Subnet")["provider"]["enableDhcp"] is False
+
+
+def test_platform_rules_reach_nothing_but_the_platform() -> None:
+    assert platform_rules("10.0.0.1") == (
+        Rule("egress", "udp", 67, 67, "255.255.255.255/32"),
+        Rule("egress", "udp", 67, 67, "10.0.0.1/32"),
+        Rule("egress", "tcp", 80, 80, "169.254.169.254/32"),
+    )
