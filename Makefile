@@ -16,15 +16,17 @@ lab: venv ## Make the lab's cloud on this machine (root; Debian 12 or 13)
 	@$(BIN)/socle --site $(SITE) lab up
 	@$(BIN)/socle --site $(SITE) deploy
 
-test: lint test-unit test-roles test-lab ## Prove everything: linters, units, roles and the whole lab
+test: lint test-unit test-lab test-roles ## Prove everything: linters, units, roles and the whole lab
 
 test-unit: venv ## Unit tests (seconds)
-	$(PYTEST) tests/unit
+	$(PYTEST) -m "not slow" tests/unit
 
 test-roles: venv ## Roles on real lab nodes (molecule)
 	$(PYTEST) tests/roles
 
-test-lab: venv ## End to end on the lab
+test-lab: venv ## End to end on the lab, and what takes minutes
+	@tests/lab/install-browser
+	$(PYTEST) -m slow tests/unit
 	$(PYTEST) tests/lab
 
 lint: venv ## Linters, all strict
@@ -33,7 +35,7 @@ lint: venv ## Linters, all strict
 	$(BIN)/mypy
 	$(BIN)/yamllint --strict .
 	ANSIBLE_INVENTORY=inventories/lab/site.yml $(BIN)/ansible-lint --offline -q
-	git ls-files -- '*.sh' tools/find-python .ci/run | xargs $(BIN)/shellcheck
+	git ls-files -- '*.sh' tools/find-python tools/bootstrap tests/lab/install-browser .ci/run | xargs $(BIN)/shellcheck
 
 venv: $(STAMP) ## Install the pinned Python dependencies in .venv
 
