@@ -34,7 +34,8 @@ lint: venv ## Linters, all strict
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/yamllint --strict .
-	ANSIBLE_INVENTORY=inventories/lab/site.yml $(BIN)/ansible-lint --offline -q
+	ANSIBLE_INVENTORY=inventories/lab/site.yml ANSIBLE_INVENTORY_UNPARSED_FAILED=false \
+	  ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED=false $(BIN)/ansible-lint --offline -q
 	git ls-files -- '*.sh' tools/find-python tools/bootstrap tests/lab/install-browser .ci/run | xargs $(BIN)/shellcheck
 
 venv: $(STAMP) ## Install the pinned Python dependencies in .venv

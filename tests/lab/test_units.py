@@ -59,7 +59,8 @@ def probe() -> Iterator[None]:
         on_node(f"cat > /usr/local/lib/systemd/system/probe-{name}.service", text)
     yield
     on_node(
-        "rm -f /etc/systemd/system/probe-good.service; systemctl disable --now probe-good probe-bad probe-refused;"
+        "rm -f /etc/systemd/system/probe-good.service;"
+        "systemctl disable --now probe-good probe-bad probe-refused;"
         "rm -rf /usr/local/lib/systemd;  systemctl daemon-reload; systemctl reset-failed"
     )
 
