@@ -113,7 +113,7 @@ class CallbackModule(CallbackBase):
 
 def reason(data: dict[str, Any]) -> str:
     """What a module says of its failure; of a loop, the first item that failed."""
-    failed = [item for item in data.get("results") or [] if item.get("failed")]
+    failed = [item for item in data.get("results") or [] if item.get("failed") or item.get("exception")]
     source = failed[0] if failed else data
     said = [str(source[key]).strip() for key in REASONS if source.get(key)]
     unique = [text for index, text in enumerate(said) if text not in " ".join(said[:index])]

@@ -88,12 +88,12 @@ app = typer.Typer(
 class Options:
     """What is said for every command."""
 
-    folder: Path
+    site: str
     json: bool
 
     def load(self) -> Site:
         """The site, checked."""
-        return load(self.folder)
+        return load(_folder(self.site))
 
     @property
     def progress(self) -> Console:
@@ -146,7 +146,7 @@ def start(
     if version:
         out.print(__version__, highlight=False)
         raise typer.Exit
-    context.obj = Options(_folder(site_name), json)
+    context.obj = Options(site_name, json)
 
 
 def main() -> None:

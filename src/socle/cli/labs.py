@@ -86,7 +86,10 @@ def status(context: typer.Context) -> None:
     out.print(table)
 
 
-@lab_app.command(epilog=examples("socle lab shell ctl1", "socle lab shell ctl1 sudo journalctl -u keystone"))
+@lab_app.command(
+    epilog=examples("socle lab shell ctl1", "socle lab shell ctl1 sudo journalctl -u keystone"),
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)
 def shell(
     context: typer.Context,
     node: Annotated[str, typer.Argument(metavar="NODE")],

@@ -68,6 +68,8 @@ class Outcome:
     """Seconds by ``role: task``."""
     hosts: Counter[str] = field(default_factory=Counter)
     """Executions by host."""
+    failed: bool = False
+    """Whether a host is given up, as Ansible's own statistics say: a failure may have been rescued."""
     _current: tuple[str, float] | None = None
 
     def take(self, event: Mapping[str, Any]) -> None:
@@ -78,6 +80,8 @@ class Outcome:
             self._current = (title(event), event["time"])
         elif event["event"] == "result":
             self._result(event)
+        elif event["event"] == "stats":
+            self.failed = any(host["failures"] or host["unreachable"] for host in event["hosts"].values())
 
     def _close(self, now: float) -> None:
         if self._current:

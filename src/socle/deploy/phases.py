@@ -32,7 +32,7 @@ class Reporter:
 
     def end(self, outcome: Outcome) -> None:
         """Close the phase with what it did."""
-        self._close("failed" if outcome.failures else "done", outcome)
+        self._close("failed" if outcome.failed else "done", outcome)
 
     def fail(self) -> None:
         """Close the phase, if one is open, as failed."""

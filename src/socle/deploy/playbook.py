@@ -18,6 +18,7 @@ from socle.errors import ExitCode, SocleError
 from socle.paths import project_root, state_dir
 from socle.site import Site
 
+ANSIBLE = Path(sys.executable).with_name("ansible-playbook")
 POLL_SECONDS = 0.1
 STOP_SECONDS = 20
 LAST_LINES = 3
@@ -47,6 +48,7 @@ class Playbooks:
         arguments: more of the command line.
         inherited: file descriptors that the process keeps open.
         stopping: set by another thread to end the process.
+        program: of Ansible, the one beside this Python.
     """
 
     site: Site
@@ -56,6 +58,7 @@ class Playbooks:
     arguments: tuple[str, ...] = ()
     inherited: tuple[int, ...] = ()
     stopping: threading.Event = field(default_factory=threading.Event)
+    program: Path = ANSIBLE
 
     @property
     def log(self) -> Path:
@@ -82,11 +85,10 @@ class Playbooks:
         return outcomes
 
     def _start(self, events: Path, log: Any) -> subprocess.Popen[bytes]:
-        ansible = Path(sys.executable).with_name("ansible-playbook")
         paths = [str(project_root() / "playbooks" / f"{name}.yml") for name in self.names]
         inventory = str((self.site.folder / "site.yml").resolve())
         return subprocess.Popen(
-            [*dies_with_us(), str(ansible), "-i", inventory, *paths, *self.arguments],
+            [*dies_with_us(), str(self.program), "-i", inventory, *paths, *self.arguments],
             cwd=project_root(),
             env={**os.environ, **self.environment, **self._settings(events)},
             stdin=subprocess.DEVNULL,
