@@ -290,8 +290,10 @@ def test_a_whole_deployment_waits_for_what_it_needs(site: Site) -> None:
     assert set(PLAYBOOKS) - {"vault"} < set(after)
     assert after["keys"] == ("base",)
     assert after["certificates"] == ("keys",)
-    assert after["storage"] == after["control"] == ("certificates",)
-    assert after["tenants"] == ("platform",)
+    assert after["storage"] == ("keys",)
+    assert after["control"] == ("certificates",)
+    assert after["compute"] == after["platform"] == ("storage", "control")
+    assert after["tenants"] == ("compute", "platform")
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def stacks_table(site: Site, stacks: list[StackResult]) -> Table:
     tenants = {domain_name(siren): (siren, t.organisation.name) for siren, t in site.tenants.items()}
     table = Table("stack", "", *kinds, title="Platform and tenants", title_justify="left")
     for stack in stacks:
-        named = tenants.get(stack.stack, (stack.stack, ""))
+        named = tenants.get(stack.stack, (stack.stack, "Flavors, images, networks"))
         table.add_row(*named, *(str(stack.counts.get(kind, 0)) for kind in kinds))
     return table
 

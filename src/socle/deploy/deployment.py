@@ -106,15 +106,15 @@ class Deployment:
     def _all(self) -> list[Phase]:
         return [
             self._check(tuple(self.site.hosts.values())),
-            Phase("tools", self._build_tools, after=("check",)),
-            self._play("base", "vault", after=("tools",)),
+            Phase("tools", self._build_tools),
+            self._play("base", "vault", after=("check", "tools")),
             self._keys(after=("base",)),
             self._play("certificates", after=("keys",)),
-            self._play("storage", after=("certificates",)),
+            self._play("storage", after=("keys",)),
             self._play("control", after=("certificates",)),
             self._play("compute", after=("storage", "control")),
-            Phase("platform", self._apply_platform, after=("compute",)),
-            self._tenants((), after=("platform",)),
+            Phase("platform", self._apply_platform, after=("storage", "control")),
+            self._tenants((), after=("compute", "platform")),
             self._pages(()),
         ]
 

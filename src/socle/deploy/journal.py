@@ -159,12 +159,21 @@ class Clock:
 
 def _read(path: Path) -> dict[str, Any]:
     facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    if facts["result"] == "running":
+        facts["seconds"] = round(
+            _last_sign(path, facts) - datetime.fromisoformat(facts["when"]).timestamp(), 1
+        )
     if facts["result"] == "running" and not lives(facts["pid"], facts["started"]):
         facts["result"] = "interrupted"
         for phase in facts["phases"]:
             if phase["result"] == "running":
                 phase["result"] = "interrupted"
     return facts
+
+
+def _last_sign(path: Path, facts: dict[str, Any]) -> float:
+    """Now for a run that lives; of one that was killed, the last time that it wrote."""
+    return time.time() if lives(facts["pid"], facts["started"]) else path.stat().st_mtime
 
 
 def _prune(state: Path) -> None:
