@@ -20,7 +20,7 @@ from socle.paths import state_dir
 from tests.lab.deployed import ROOT, SOCLE, Lab
 
 KILLS = 5
-LONGEST_SECONDS = 75
+LONGEST_SECONDS = 40
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from stacks.tenant.plan import domain_name
 from tests.lab.waiting import eventually
 
 
@@ -50,10 +51,17 @@ def fixed(server: Any) -> str:
 
 
 @pytest.fixture(scope="module")
-def servers(cloud: Any) -> list[Any]:
+def servers(lab: Any, cloud: Any) -> list[Any]:
     """The public servers that the lab's tenants asked for."""
-    found = [s for s in cloud.compute.servers(all_projects=True) if s.name.endswith("web")]
-    assert len(found) == 2, [s.name for s in found]
+    domains = {domain_name(siren) for siren, tenant in lab.site.tenants.items() if tenant.servers}
+    projects = {
+        p.id
+        for d in cloud.identity.domains()
+        if d.name in domains
+        for p in cloud.identity.projects(domain_id=d.id)
+    }
+    found = [s for s in cloud.compute.servers(all_projects=True) if s.project_id in projects]
+    assert len(found) == sum(len(t.servers) for t in lab.site.tenants.values()), [s.name for s in found]
     return found
 
 
