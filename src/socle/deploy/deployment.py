@@ -113,8 +113,8 @@ class Deployment:
             self._play("storage", after=("keys",)),
             self._play("control", after=("certificates",)),
             self._play("compute", after=("storage", "control")),
-            Phase("platform", self._apply_platform, after=("storage", "control")),
-            self._tenants((), after=("compute", "platform")),
+            Phase("platform", self._apply_platform, after=("compute",)),
+            self._tenants((), after=("platform",)),
             self._pages(()),
         ]
 
