@@ -13,7 +13,7 @@ AUTOMATION = "automation"
 INTERNET = "0.0.0.0/0"
 METADATA = "169.254.169.254/32"
 BROADCAST = "255.255.255.255/32"
-HTTP, DHCP = 80, 67
+HTTP, DHCP, DNS = 80, 67, 53
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,8 @@ class EnvironmentPlan:
     segments: tuple[Segment, ...]
     servers: tuple[ServerPlan, ...]
     routed: bool
+    name_servers: tuple[str, ...]
+    """Given to guests by DHCP: those that the tenant's file lets them ask."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,8 @@ class TenantPlan:
     description: str
     quota: Quota
     environments: tuple[EnvironmentPlan, ...]
+    tags: tuple[str, ...]
+    """What its data is, for policies that look at projects: ``data-health`` for instance."""
     managers: tuple[str, ...]
     """Addresses of the people who manage the domain; each is an account until a federation knows them."""
 
@@ -103,6 +107,7 @@ def plan_of(site: Site, siren: str) -> TenantPlan:
         description=f"{tenant.organisation.name} ({siren})",
         quota=site.tenant_quota(siren),
         environments=tuple(_environment(site, tenant, name) for name in tenant.lifecycle.environments),
+        tags=_tags(tenant),
         managers=tenant.access.domain_managers,
     )
 
@@ -127,17 +132,30 @@ def _environment(site: Site, tenant: Tenant, name: str) -> EnvironmentPlan:
             for s in subnets
         ),
         servers=servers,
+        name_servers=_name_servers(site, tenant),
         routed=bool(tenant.network.inbound or tenant.network.outbound or any(s.public for s in servers)),
     )
 
 
+def _tags(tenant: Tenant) -> tuple[str, ...]:
+    tags = {f"data-{tenant.data.classification}", f"size-{tenant.size}", f"type-{tenant.organisation.type}"}
+    return tuple(sorted(tags | ({"data-health"} if tenant.data.health_data else set())))
+
+
+def _name_servers(site: Site, tenant: Tenant) -> tuple[str, ...]:
+    named = [site.settings.destinations.get(rule.to) for rule in tenant.network.outbound]
+    places = [place for place in named if place and DNS in {port.port for port in place.ports}]
+    hosts = [p for place in places for p in place.prefixes if p.num_addresses == 1]
+    return tuple(dict.fromkeys(str(host.network_address) for host in hosts))
+
+
+GUEST_RULES = (Rule("egress", "udp", DHCP, DHCP, BROADCAST), Rule("egress", "tcp", HTTP, HTTP, METADATA))
+"""What a guest needs of the platform to learn its address and who it is; no traffic of the tenant's."""
+
+
 def platform_rules(gateway: str) -> tuple[Rule, ...]:
-    """What a guest needs of the platform itself to learn its address and name; not the tenant's traffic."""
-    return (
-        Rule("egress", "udp", DHCP, DHCP, BROADCAST),
-        Rule("egress", "udp", DHCP, DHCP, f"{gateway}/32"),
-        Rule("egress", "tcp", HTTP, HTTP, METADATA),
-    )
+    """The guests' rules, with the one that renews an address."""
+    return (*GUEST_RULES, Rule("egress", "udp", DHCP, DHCP, f"{gateway}/32"))
 
 
 def _rules(site: Site, tenant: Tenant, segment: str, prefixes: dict[str, str]) -> tuple[Rule, ...]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_openstack import Provider, blockstorage, compute, identity, networking
 
+from stacks.platform import VOLUME_TYPE
 from stacks.tenant.plan import AUTOMATION, EnvironmentPlan, Segment, ServerPlan, TenantPlan
 
 PROVIDER_NETWORK = "provider"
@@ -67,11 +68,10 @@ class TenantStack(pulumi.ComponentResource):
             password=passwords[AUTOMATION],
             opts=self.options,
         )
-        self._assign("domain-automation", "manager", domain_id=self.domain.id, user_id=self.automation.id)
         for manager in plan.managers:
             self._manager(manager, passwords[manager])
-        for environment in plan.environments:
-            self._environment(environment)
+        self.credentials = {e.name: self._environment(e) for e in plan.environments}
+        """The application credential of each environment's project."""
         self.register_outputs({})
 
     def _manager(self, address: str, password: pulumi.Input[str]) -> None:
@@ -92,12 +92,13 @@ class TenantStack(pulumi.ComponentResource):
     def _assign(self, name: str, role: str, **whom: pulumi.Input[str]) -> identity.RoleAssignment:
         return identity.RoleAssignment(name, role_id=self.platform.roles[role], opts=self.options, **whom)
 
-    def _environment(self, plan: EnvironmentPlan) -> None:
+    def _environment(self, plan: EnvironmentPlan) -> identity.ApplicationCredential:
         project = identity.Project(
             plan.name,
             name=plan.name,
             domain_id=self.domain.id,
             parent_id=self.domain.id,
+            tags=list(self.plan.tags),
             opts=self.options,
         )
         for name, role in GROUPS.items():
@@ -105,15 +106,15 @@ class TenantStack(pulumi.ComponentResource):
         member = self._assign(
             f"{plan.name}-automation", "member", project_id=project.id, user_id=self.automation.id
         )
-        quotas = self._quotas(plan.name, project)
+        quotas = self._quotas(plan, project)
         router = self._router(plan, project) if plan.routed else None
-        networks = {s.name: self._segment(plan.name, s, project, router, quotas) for s in plan.segments}
+        networks = {s.name: self._segment(plan, s, project, router, quotas) for s in plan.segments}
         inside = self.project_provider(
             plan.name, self.automation, project, pulumi.ResourceOptions(parent=self, depends_on=[member])
         )
         for server in plan.servers:
             self._server(plan.name, server, networks[server.segment], project, inside)
-        identity.ApplicationCredential(
+        return identity.ApplicationCredential(
             f"{plan.name}-automation",
             name=f"{plan.name}-automation",
             description="For the tenant's own automation, limited to this project",
@@ -121,8 +122,9 @@ class TenantStack(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, provider=inside),
         )
 
-    def _quotas(self, name: str, project: identity.Project) -> list[pulumi.Resource]:
-        quota = self.plan.quota
+    def _quotas(self, plan: EnvironmentPlan, project: identity.Project) -> list[pulumi.Resource]:
+        """Networks are those of the file: a project makes none of its own, and shares none."""
+        name, quota = plan.name, self.plan.quota
         return [
             compute.QuotaSetV2(
                 name,
@@ -145,6 +147,11 @@ class TenantStack(pulumi.ComponentResource):
                 project_id=project.id,
                 floatingip=quota.public_ips,
                 security_group=quota.security_groups,
+                network=len(plan.segments),
+                subnet=len(plan.segments),
+                router=int(plan.routed),
+                subnetpool=0,
+                rbac_policy=0,
                 opts=self.options,
             ),
         ]
@@ -160,13 +167,13 @@ class TenantStack(pulumi.ComponentResource):
 
     def _segment(
         self,
-        environment: str,
+        environment: EnvironmentPlan,
         plan: Segment,
         project: identity.Project,
         router: networking.Router | None,
         quotas: list[pulumi.Resource],
     ) -> _Wire:
-        name = f"{environment}-{plan.name}"
+        name = f"{environment.name}-{plan.name}"
         after = pulumi.ResourceOptions.merge(self.options, pulumi.ResourceOptions(depends_on=quotas))
         network = networking.Network(name, name=plan.name, tenant_id=project.id, opts=after)
         subnet = networking.Subnet(
@@ -177,6 +184,7 @@ class TenantStack(pulumi.ComponentResource):
             cidr=plan.prefix,
             gateway_ip=plan.gateway,
             ip_version=4,
+            dns_nameservers=list(environment.name_servers),
             opts=self.options,
         )
         interface = None
@@ -214,6 +222,8 @@ class TenantStack(pulumi.ComponentResource):
     ) -> None:
         name = f"{environment}-{plan.name}"
         options = pulumi.ResourceOptions(parent=self, provider=inside)
+        # A newer image of the same name is for new servers: replacing one would lose what is on it.
+        lasting = pulumi.ResourceOptions.merge(options, pulumi.ResourceOptions(ignore_changes=["imageId"]))
         port = networking.Port(
             name,
             name=plan.name,
@@ -229,7 +239,8 @@ class TenantStack(pulumi.ComponentResource):
             flavor_id=self.platform.flavors[plan.flavor],
             image_id=self.platform.images[plan.image],
             networks=[{"port": port.id}],
-            opts=options,
+            metadata=self._mark(name),
+            opts=lasting,
         )
         if plan.public:
             waits = [wire.interface] if wire.interface else []
@@ -241,10 +252,26 @@ class TenantStack(pulumi.ComponentResource):
                 opts=pulumi.ResourceOptions.merge(self.options, pulumi.ResourceOptions(depends_on=waits)),
             )
         for index, size in enumerate(plan.volumes_gib, start=1):
-            volume = blockstorage.Volume(
-                f"{name}-{index}", name=f"{plan.name}-{index}", size=size, opts=options
-            )
+            volume = self._volume(f"{name}-{index}", f"{plan.name}-{index}", size, options)
             compute.VolumeAttach(f"{name}-{index}", instance_id=server.id, volume_id=volume.id, opts=options)
+
+    def _volume(self, key: str, name: str, size: int, options: pulumi.ResourceOptions) -> blockstorage.Volume:
+        """A volume that no change of the tenant's file deletes: an ``up`` that would is refused."""
+        return blockstorage.Volume(
+            key,
+            name=name,
+            size=size,
+            volume_type=VOLUME_TYPE,
+            enable_online_resize=True,
+            metadata=self._mark(key),
+            opts=pulumi.ResourceOptions.merge(
+                options, pulumi.ResourceOptions(protect=True, ignore_changes=["volumeType"])
+            ),
+        )
+
+    def _mark(self, key: str) -> dict[str, str]:
+        """Tells whose resource it is, should a run be killed before it can write that down."""
+        return {"socle_stack": self.plan.domain, "socle_resource": key}
 
 
 @dataclass(frozen=True)

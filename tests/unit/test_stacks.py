@@ -13,6 +13,7 @@ from pulumi_openstack import Provider
 from socle.images import ImageFiles
 from socle.paths import project_root
 from socle.site import Site, load
+from stacks.platform import VOLUME_TYPE
 from stacks.platform import Platform as PlatformStack
 from stacks.platform import plan_of as platform_plan_of
 from stacks.tenant import TenantPlan, TenantStack, plan_of
@@ -27,6 +28,7 @@ class Recorder(pulumi.runtime.Mocks):
 
     def __init__(self) -> None:
         self.made: list[tuple[str, str, dict[str, Any]]] = []
+        self.credentials: Mapping[str, Any] = {}
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         """Every resource comes to be, with an id of its own."""
@@ -71,7 +73,8 @@ def build(recorder: Recorder, plan: TenantPlan) -> Recorder:
 
     @pulumi.runtime.test
     def program() -> None:
-        TenantStack(plan, ids, Provider("administrator"), passwords, inside)
+        stack = TenantStack(plan, ids, Provider("administrator"), passwords, inside)
+        recorder.credentials = stack.credentials
 
     program()
     return recorder
@@ -132,6 +135,60 @@ def test_a_public_server_has_a_port_an_address_and_its_volumes(site: Site, recor
     assert set(made.of("VolumeAttach")) == {"production-web-1"}
 
 
+def test_servers_and_volumes_say_whose_they_are(site: Site, recorder: Recorder) -> None:
+    made = build(recorder, plan_of(site, COMMUNE))
+    domain = domain_name(COMMUNE)
+    mark = {"socle_stack": domain, "socle_resource": "production-web"}
+    assert made.of("Instance")["production-web"]["metadata"] == mark
+    volume = made.of("Volume")["production-web-1"]
+    assert volume["metadata"] == {"socle_stack": domain, "socle_resource": "production-web-1"}
+    assert volume["volumeType"] == VOLUME_TYPE
+
+
+def test_what_the_data_is_stands_on_each_project(site: Site, recorder: Recorder) -> None:
+    made = build(recorder, plan_of(site, HOSPITAL))
+    assert made.of("Project")["production"]["tags"] == ["data-health", "size-M", "type-hopital"]
+
+
+def test_a_project_makes_no_networks_of_its_own(site: Site, recorder: Recorder) -> None:
+    quota = build(recorder, plan_of(site, COMMUNE)).of("QuotaV2")["production"]
+    limits = {key: quota[key] for key in ("network", "subnet", "router", "subnetpool", "rbacPolicy")}
+    assert limits == {"network": 1, "subnet": 1, "router": 1, "subnetpool": 0, "rbacPolicy": 0}
+
+
+def test_guests_ask_the_name_servers_that_the_file_lets_them_ask(site: Site, recorder: Recorder) -> None:
+    made = build(recorder, plan_of(site, COMMUNE))
+    assert made.of("Subnet")["production-web"]["dnsNameservers"] == ["10.77.4.1"]
+
+
+def test_automation_is_a_member_of_projects_and_nothing_more(site: Site, recorder: Recorder) -> None:
+    made = build(recorder, plan_of(site, COMMUNE))
+    own = {n: a for n, a in made.of("RoleAssignment").items() if a.get("userId") == "automation-id"}
+    assert {name: a["roleId"] for name, a in own.items()} == {"production-automation": "member-role"}
+    assert made.of("ApplicationCredential")["production-automation"]["roles"] == ["member"]
+
+
+def test_each_environment_is_a_project_with_networks_and_a_router_of_its_own(recorder: Recorder) -> None:
+    site = load(project_root() / "inventories/modele-gip")
+    plan = plan_of(site, "260005012")
+    made = build(recorder, plan)
+    assert set(made.of("Project")) == {"domain", "production", "recette"}
+    wires = {f"{e}-{s}" for e in ("production", "recette") for s in ("soins", "imagerie")}
+    assert set(made.of("Network")) == set(made.of("SecGroup")) == set(made.of("RouterInterface")) == wires
+    prefixes = [subnet["cidr"] for subnet in made.of("Subnet").values()]
+    assert len(set(prefixes)) == len(prefixes) == 4
+    assert {i["routerId"] for n, i in made.of("RouterInterface").items() if n.startswith("recette")} == {
+        "recette-id"
+    }
+    assert set(made.credentials) == {"production", "recette"}
+
+
+def test_what_comes_from_the_site_link_is_no_rule_of_the_provider_network(recorder: Recorder) -> None:
+    site = load(project_root() / "inventories/modele-gip")
+    made = build(recorder, plan_of(site, "260005012"))
+    assert not [r for r in made.of("SecGroupRule").values() if r["direction"] == "ingress"]
+
+
 def test_a_tenant_without_servers_has_none(site: Site, recorder: Recorder) -> None:
     made = build(recorder, plan_of(site, HOSPITAL))
     assert made.of("Instance") == {}
@@ -172,6 +229,6 @@ def test_the_platform_makes_the_flavors_images_and_the_provider_network(
 def test_platform_rules_reach_nothing_but_the_platform() -> None:
     assert platform_rules("10.0.0.1") == (
         Rule("egress", "udp", 67, 67, "255.255.255.255/32"),
-        Rule("egress", "udp", 67, 67, "10.0.0.1/32"),
         Rule("egress", "tcp", 80, 80, "169.254.169.254/32"),
+        Rule("egress", "udp", 67, 67, "10.0.0.1/32"),
     )
