@@ -13,7 +13,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support import expected_conditions as expected
 from selenium.webdriver.support.ui import WebDriverWait
 
-from socle.tenants.session import account_passwords
+from socle.tenants import session_of
+from socle.tenants.accounts import account_passwords
 from stacks.tenant.plan import domain_name
 
 OPTIONS = (
@@ -48,7 +49,7 @@ def browser(lab: Any, tmp_path: Path) -> Iterator[Any]:
 def test_the_tenants_manager_logs_in_and_sees_the_server(lab: Any, cloud: Any, browser: Any) -> None:
     siren, tenant = next((s, t) for s, t in lab.site.tenants.items() if t.servers)
     manager = tenant.access.domain_managers[0]
-    password = account_passwords(lab.site, siren, [manager])[manager]
+    password = account_passwords(session_of(lab.site).vault(), siren, [manager])[manager]
     browser.get(f"https://{lab.site.endpoints.public.name}/")
     wait = WebDriverWait(browser, 60)
     wait.until(expected.presence_of_element_located((By.NAME, "domain"))).send_keys(domain_name(siren))

@@ -183,7 +183,12 @@ class Plan:
         found = {r.stack: r.counts for r in tenants.preview(self.site, None, session, reporter.tell)}
         return [
             StackPlan(PLATFORM, "Platform", platform.counts),
-            *(StackPlan(siren, title, found[domain_name(siren)]) for siren, title in titles.items()),
+            *(
+                StackPlan(
+                    siren, title, found.get(domain_name(siren), {}), tenants.unserved(self.site, siren) or ""
+                )
+                for siren, title in titles.items()
+            ),
         ]
 
 

@@ -1,144 +1,228 @@
-"""What a killed run made in the cloud without having recorded it: found by name and place, and deleted.
+"""What a killed run had begun to make and could not record: removed, or recorded where a guest would feel it.
 
 Pulumi writes into the state which operation it begins before it begins it. A creation that is still pending
 in the state of a stack that nobody runs either never happened or left something that no state knows.
+Creations that are not listed here are idempotent in the cloud: role assignments, memberships and quotas.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from openstack import exceptions
+
+from socle.errors import SocleError
+from socle.tenants.pending import Creation, creations
+
 Found = Iterable[Any]
-Inputs = Mapping[str, Any]
+SECONDS = 120
 
 
-def _named(inputs: Inputs) -> dict[str, Any]:
-    return {"name": inputs["name"]}
+@dataclass(frozen=True)
+class Kind:
+    """How things of one kind are found by what they were to be, and deleted."""
+
+    find: Callable[[Any, Creation], Found]
+    delete: Callable[[Any, Any], Any]
 
 
-def _in_project(inputs: Inputs) -> dict[str, Any]:
-    return {"name": inputs["name"], "project_id": inputs.get("tenantId")}
+def settle(
+    cloud: Any, pending: Sequence[Mapping[str, Any]], resources: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Delete what pending creations left; what the state knows is never touched.
+
+    Args:
+        cloud: a connection of the administrator.
+        pending: ``pending_operations`` of an exported state.
+        resources: its ``resources``.
+
+    Returns:
+        Resources to add to the state: attachments of volumes, which stay.
+    """
+    known = {str(resource["id"]) for resource in resources if resource.get("id")}
+    adopted = []
+    for creation in creations(pending, resources):
+        if creation.type == VOLUME_ATTACHMENT:
+            adopted += _adopted_attachment(cloud, creation)
+        elif creation.type in KINDS:
+            _remove(cloud, creation, known)
+    return adopted
 
 
-def _delete_project(cloud: Any, found: Any) -> None:
-    if found.resource_key == "domain":
-        cloud.identity.update_domain(found, is_enabled=False)
-        cloud.identity.delete_domain(found)
+def _remove(cloud: Any, creation: Creation, known: set[str]) -> None:
+    kind = KINDS[creation.type]
+    try:
+        for left in list(kind.find(cloud, creation)):
+            if str(left.id) not in known:
+                kind.delete(cloud, left)
+    except exceptions.SDKException as error:
+        name = creation.resource["urn"].rpartition("::")[2]
+        raise SocleError(
+            f"was left by an interrupted run and cannot be removed ({error})", where=name
+        ) from error
+
+
+def _adopted_attachment(cloud: Any, creation: Creation) -> list[dict[str, Any]]:
+    """A volume that Nova attached: a guest that boots gives it back only after minutes."""
+    server, volume = creation["instanceId"], creation["volumeId"]
+    found = cloud.block_storage.get_volume(volume)
+    if found.status == "attaching":
+        found = cloud.block_storage.wait_for_status(found, "in-use", ["error"], interval=1, wait=SECONDS)
+    device = next((a["device"] for a in found.attachments or [] if a["server_id"] == server), None)
+    if device is None:
+        return []
+    name = f"{server}/{volume}"
+    outputs = {**creation.inputs, "id": name, "device": device, "region": creation.login.get("region")}
+    return [{**creation.resource, "id": name, "outputs": outputs}]
+
+
+def _in_project(creation: Creation) -> dict[str, Any]:
+    project = creation.get("tenantId")
+    return {"name": creation["name"], **({"project_id": project} if project else {})}
+
+
+def _named(things: Iterable[Any], name: str) -> list[Any]:
+    return [thing for thing in things if thing.name == name]
+
+
+def _marked(things: Iterable[Any], creation: Creation) -> list[Any]:
+    """Those with the mark of this very resource: people of the tenant may give theirs the same name."""
+    mark = creation.get("metadata") or {}
+    return [thing for thing in things if mark and mark.items() <= thing.metadata.items()]
+
+
+def _projects(cloud: Any, creation: Creation) -> Found:
+    if creation.get("isDomain"):
+        return list(cloud.identity.domains(name=creation["name"]))
+    return list(cloud.identity.projects(name=creation["name"], domain_id=creation["domainId"]))
+
+
+def _delete_project(cloud: Any, project: Any) -> None:
+    if project.resource_key == "domain":
+        cloud.identity.update_domain(project, is_enabled=False)
+        cloud.identity.delete_domain(project)
     else:
-        cloud.identity.delete_project(found)
+        cloud.identity.delete_project(project)
+
+
+def _application_credentials(cloud: Any, creation: Creation) -> Found:
+    owners = cloud.identity.users(name=creation.login["userName"], domain_id=creation.login["userDomainId"])
+    return [
+        credential
+        for owner in owners
+        for credential in cloud.identity.application_credentials(user=owner, name=creation["name"])
+    ]
+
+
+def _delete_application_credential(cloud: Any, credential: Any) -> None:
+    cloud.identity.delete_application_credential(credential.user_id, credential)
+
+
+def _router_interfaces(cloud: Any, creation: Creation) -> Found:
+    ports = cloud.network.ports(device_id=creation["routerId"])
+    return [p for p in ports if creation["subnetId"] in {ip["subnet_id"] for ip in p.fixed_ips}]
+
+
+def _rules(cloud: Any, creation: Creation) -> Found:
+    return [
+        rule
+        for rule in cloud.network.security_group_rules(
+            security_group_id=creation["securityGroupId"], direction=creation["direction"]
+        )
+        if (rule.protocol, rule.port_range_min, rule.port_range_max, rule.remote_ip_prefix)
+        == tuple(creation.get(key) for key in ("protocol", "portRangeMin", "portRangeMax", "remoteIpPrefix"))
+    ]
+
+
+def _servers(cloud: Any, creation: Creation) -> Found:
+    return _marked(cloud.compute.servers(all_projects=True, project_id=creation.login["tenantId"]), creation)
 
 
 def _delete_server(cloud: Any, server: Any) -> None:
     cloud.compute.delete_server(server)
-    cloud.compute.wait_for_delete(server, interval=1, wait=120)
+    cloud.compute.wait_for_delete(server, interval=1, wait=SECONDS)
 
 
-FINDERS: dict[str, tuple[Callable[[Any, Inputs], Found], Callable[[Any, Any], Any]]] = {
-    "openstack:identity/project:Project": (
-        lambda cloud, i: (
-            cloud.identity.domains(name=i["name"])
-            if i.get("isDomain")
-            else cloud.identity.projects(name=i["name"], domain_id=i["domainId"])
-        ),
-        _delete_project,
+def _volumes(cloud: Any, creation: Creation) -> Found:
+    volumes = cloud.block_storage.volumes(all_projects=True, project_id=creation.login["tenantId"])
+    return _marked(volumes, creation)
+
+
+def _delete_volume(cloud: Any, volume: Any) -> None:
+    if volume.status == "creating":
+        volume = cloud.block_storage.wait_for_status(volume, "available", ["error"], interval=1, wait=SECONDS)
+    if not volume.attachments:
+        cloud.block_storage.delete_volume(volume)
+        cloud.block_storage.wait_for_delete(volume, interval=1, wait=SECONDS)
+
+
+VOLUME_ATTACHMENT = "openstack:compute/volumeAttach:VolumeAttach"
+KINDS: dict[str, Kind] = {
+    "openstack:identity/project:Project": Kind(_projects, _delete_project),
+    "openstack:identity/user:User": Kind(
+        lambda cloud, it: cloud.identity.users(name=it["name"], domain_id=it["domainId"]),
+        lambda cloud, user: cloud.identity.delete_user(user),
     ),
-    "openstack:identity/user:User": (
-        lambda cloud, i: cloud.identity.users(name=i["name"], domain_id=i["domainId"]),
-        lambda cloud, it: cloud.identity.delete_user(it),
+    "openstack:identity/groupV3:GroupV3": Kind(
+        lambda cloud, it: cloud.identity.groups(name=it["name"], domain_id=it["domainId"]),
+        lambda cloud, group: cloud.identity.delete_group(group),
     ),
-    "openstack:identity/groupV3:GroupV3": (
-        lambda cloud, i: cloud.identity.groups(name=i["name"], domain_id=i["domainId"]),
-        lambda cloud, it: cloud.identity.delete_group(it),
+    "openstack:identity/applicationCredential:ApplicationCredential": Kind(
+        _application_credentials, _delete_application_credential
     ),
-    "openstack:networking/network:Network": (
-        lambda cloud, i: cloud.network.networks(**_in_project(i)),
-        lambda cloud, it: cloud.network.delete_network(it),
+    "openstack:networking/network:Network": Kind(
+        lambda cloud, it: cloud.network.networks(**_in_project(it)),
+        lambda cloud, network: cloud.network.delete_network(network),
     ),
-    "openstack:networking/subnet:Subnet": (
-        lambda cloud, i: cloud.network.subnets(network_id=i["networkId"]),
-        lambda cloud, it: cloud.network.delete_subnet(it),
+    "openstack:networking/subnet:Subnet": Kind(
+        lambda cloud, it: cloud.network.subnets(network_id=it["networkId"], name=it["name"]),
+        lambda cloud, subnet: cloud.network.delete_subnet(subnet),
     ),
-    "openstack:networking/router:Router": (
-        lambda cloud, i: cloud.network.routers(**_in_project(i)),
-        lambda cloud, it: cloud.network.delete_router(it),
+    "openstack:networking/router:Router": Kind(
+        lambda cloud, it: cloud.network.routers(**_in_project(it)),
+        lambda cloud, router: cloud.network.delete_router(router),
     ),
-    "openstack:networking/secGroup:SecGroup": (
-        lambda cloud, i: cloud.network.security_groups(**_in_project(i)),
-        lambda cloud, it: cloud.network.delete_security_group(it),
+    "openstack:networking/routerInterface:RouterInterface": Kind(
+        _router_interfaces,
+        lambda cloud, port: cloud.network.remove_interface_from_router(port.device_id, port_id=port.id),
     ),
-    "openstack:networking/secGroupRule:SecGroupRule": (
-        lambda cloud, i: cloud.network.security_group_rules(
-            security_group_id=i["securityGroupId"],
-            direction=i["direction"],
-            protocol=i.get("protocol"),
-            port_range_min=i.get("portRangeMin"),
-            port_range_max=i.get("portRangeMax"),
-            remote_ip_prefix=i.get("remoteIpPrefix"),
-        ),
-        lambda cloud, it: cloud.network.delete_security_group_rule(it),
+    "openstack:networking/secGroup:SecGroup": Kind(
+        lambda cloud, it: cloud.network.security_groups(**_in_project(it)),
+        lambda cloud, group: cloud.network.delete_security_group(group),
     ),
-    "openstack:networking/port:Port": (
-        lambda cloud, i: cloud.network.ports(network_id=i["networkId"], name=i["name"]),
-        lambda cloud, it: cloud.network.delete_port(it),
+    "openstack:networking/secGroupRule:SecGroupRule": Kind(
+        _rules, lambda cloud, rule: cloud.network.delete_security_group_rule(rule)
     ),
-    "openstack:networking/floatingIp:FloatingIp": (
-        lambda cloud, i: cloud.network.ips(port_id=i["portId"]),
-        lambda cloud, it: cloud.network.delete_ip(it),
+    "openstack:networking/port:Port": Kind(
+        lambda cloud, it: cloud.network.ports(network_id=it["networkId"], name=it["name"]),
+        lambda cloud, port: cloud.network.delete_port(port),
     ),
-    "openstack:networking/addressScope:AddressScope": (
-        lambda cloud, i: cloud.network.address_scopes(**_named(i)),
-        lambda cloud, it: cloud.network.delete_address_scope(it),
+    "openstack:networking/floatingIp:FloatingIp": Kind(
+        lambda cloud, it: cloud.network.ips(port_id=it["portId"]),
+        lambda cloud, address: cloud.network.delete_ip(address),
     ),
-    "openstack:networking/subnetPool:SubnetPool": (
-        lambda cloud, i: cloud.network.subnet_pools(**_named(i)),
-        lambda cloud, it: cloud.network.delete_subnet_pool(it),
+    "openstack:networking/addressScope:AddressScope": Kind(
+        lambda cloud, it: cloud.network.address_scopes(name=it["name"]),
+        lambda cloud, scope: cloud.network.delete_address_scope(scope),
     ),
-    "openstack:compute/flavor:Flavor": (
-        lambda cloud, i: [f for f in cloud.compute.flavors() if f.name == i["name"]],
-        lambda cloud, it: cloud.compute.delete_flavor(it),
+    "openstack:networking/subnetPool:SubnetPool": Kind(
+        lambda cloud, it: cloud.network.subnet_pools(name=it["name"]),
+        lambda cloud, pool: cloud.network.delete_subnet_pool(pool),
     ),
-    "openstack:images/image:Image": (
-        lambda cloud, i: cloud.image.images(**_named(i)),
-        lambda cloud, it: cloud.image.delete_image(it),
+    "openstack:compute/flavor:Flavor": Kind(
+        lambda cloud, it: _named(cloud.compute.flavors(), it["name"]),
+        lambda cloud, flavor: cloud.compute.delete_flavor(flavor),
     ),
-    "openstack:blockstorage/volumeTypeV3:VolumeTypeV3": (
-        lambda cloud, i: [t for t in cloud.block_storage.types() if t.name == i["name"]],
-        lambda cloud, it: cloud.block_storage.delete_type(it),
+    "openstack:compute/instance:Instance": Kind(_servers, _delete_server),
+    "openstack:images/image:Image": Kind(
+        lambda cloud, it: cloud.image.images(name=it["name"]),
+        lambda cloud, image: cloud.image.delete_image(image),
     ),
-    "openstack:compute/instance:Instance": (
-        lambda cloud, i: [
-            server
-            for net in i.get("networks", [])
-            for server in cloud.compute.servers(all_projects=True, name=f"^{i['name']}$")
-            if net.get("port") in {p.id for p in cloud.network.ports(device_id=server.id)}
-        ],
-        _delete_server,
+    "openstack:blockstorage/volumeTypeV3:VolumeTypeV3": Kind(
+        lambda cloud, it: _named(cloud.block_storage.types(), it["name"]),
+        lambda cloud, kind: cloud.block_storage.delete_type(kind),
     ),
-    "openstack:blockstorage/volume:Volume": (
-        lambda cloud, i: [
-            v
-            for v in cloud.block_storage.volumes(all_projects=True, name=i["name"])
-            if v.size == i["size"] and not v.attachments
-        ],
-        lambda cloud, it: cloud.block_storage.delete_volume(it, force=True),
-    ),
+    "openstack:blockstorage/volume:Volume": Kind(_volumes, _delete_volume),
 }
-
-
-def remove(cloud: Any, pending: Iterable[Mapping[str, Any]], resources: Iterable[Mapping[str, Any]]) -> None:
-    """Delete what pending creations left; what the state knows is never touched.
-
-    Args:
-        pending: ``pending_operations`` of an exported state.
-        resources: its ``resources``.
-    """
-    known = {resource.get("id") for resource in resources}
-    for operation in pending:
-        resource = operation["resource"]
-        if operation["type"] != "creating" or resource["type"] not in FINDERS:
-            continue
-        find, delete = FINDERS[resource["type"]]
-        for left in list(find(cloud, resource.get("inputs") or {})):
-            if left.id not in known:
-                delete(cloud, left)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import secrets as random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import hvac
 import openstack
+from keystoneauth1.exceptions import ClientException, ConnectFailure
+from openstack.exceptions import SDKException
 
 from socle import catalogue, vault
+from socle.errors import ExitCode, SocleError
 from socle.site import Site
-from socle.vault.policies import KV
+
+SECONDS = 20
 
 
 @dataclass(frozen=True)
@@ -26,7 +31,7 @@ class Session:
     """OpenBao's address and token, for Pulumi's secrets provider."""
 
     def connect(self) -> Any:
-        """The cloud as its administrator."""
+        """The cloud as its administrator; nothing is asked of it yet."""
         return openstack.connect(
             auth_url=self.auth_url,
             username="admin",
@@ -37,6 +42,32 @@ class Session:
             region_name=self.region,
             interface="public",
             cacert=self.ca_file,
+        )
+
+    @contextmanager
+    def cloud(self) -> Iterator[Any]:
+        """The same, with what goes wrong inside the block as one line.
+
+        Raises:
+            SocleError: the cloud does not answer (exit code 6), or refuses what is asked.
+        """
+        try:
+            yield self.connect()
+        except ConnectFailure as error:
+            raise SocleError(
+                "does not answer",
+                where=self.auth_url,
+                write="look at `socle status`",
+                exit_code=ExitCode.UNREACHABLE,
+            ) from error
+        except (ClientException, SDKException) as error:
+            raise SocleError(f"refused: {error}", where=self.auth_url) from error
+
+    def vault(self) -> Any:
+        """OpenBao as the stacks' role."""
+        names = self.environment
+        return hvac.Client(
+            url=names["VAULT_ADDR"], token=names["VAULT_TOKEN"], verify=names["VAULT_CACERT"], timeout=SECONDS
         )
 
 
@@ -56,23 +87,3 @@ def session_of(site: Site) -> Session:
         password=vault.secret(place, "keystone/admin"),
         environment=vault.stacks_environment(place),
     )
-
-
-def account_passwords(site: Site, siren: str, accounts: Iterable[str]) -> dict[str, str]:
-    """Passwords of a tenant's accounts, at ``kv/tenants/<siren>``; missing ones are made (check-and-set).
-
-    Raises:
-        SocleError: OpenBao refuses, or another run wrote at the same moment.
-    """
-    place = vault.place_of(site, catalogue.load())
-    path = f"{KV}/data/tenants/{siren}"
-    with vault.plainly(place):
-        speaker = vault.stacks_client(place)
-        found = speaker.read(path)
-        known: dict[str, str] = dict(found["data"]["data"] or {}) if found else {}
-        version = found["data"]["metadata"]["version"] if found else 0
-        missing = [account for account in accounts if account not in known]
-        if missing:
-            known.update({account: random.token_urlsafe(24) for account in missing})
-            speaker.write_data(path, data={"data": known, "options": {"cas": version}})
-    return {account: known[account] for account in accounts}

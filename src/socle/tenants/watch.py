@@ -1,0 +1,65 @@
+"""What Pulumi says of a run: how many resources it did what to, and each error as one line."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from pulumi import automation
+
+from socle.errors import SocleError
+
+LONGEST = 400
+URN = re.compile(r"urn:pulumi:\S*::([^\s:'\"]+)")
+SUMMARIES = ("update failed", "preview failed", "refresh failed", "destroy failed")
+"""What Pulumi says of the stack when one of its resources failed, after saying why."""
+
+
+@dataclass
+class Watch:
+    """Gets the events of one run."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    errors: list[str] = field(default_factory=list)
+
+    def __call__(self, event: automation.EngineEvent) -> None:
+        """Take one event."""
+        if event.summary_event:
+            self.counts = plain(event.summary_event.resource_changes)
+        found = event.diagnostic_event
+        if found and found.severity == "error" and found.message.strip() not in SUMMARIES:
+            name = found.urn.rpartition("::")[2] if found.urn else ""
+            line = ": ".join(part for part in (name, one_line(found.message)) if part)
+            if line not in self.errors:
+                self.errors.append(line)
+
+
+def plain(changes: Mapping[Any, int]) -> dict[str, int]:
+    """Counts by the name of the operation."""
+    return {str(getattr(operation, "value", operation)): int(count) for operation, count in changes.items()}
+
+
+def one_line(message: str) -> str:
+    """A message without colours, line breaks and the long names that Pulumi gives resources."""
+    bare = re.sub(r"<\{%.*?%\}>|\x1b\[[0-9;]*m", "", message)
+    return textwrap.shorten(URN.sub(r"\1", bare), LONGEST, placeholder=" …")
+
+
+@contextmanager
+def watched(stack: str) -> Iterator[Watch]:
+    """Watch the runs of the block; when Pulumi fails, its reasons become one line.
+
+    Raises:
+        SocleError: Pulumi failed.
+    """
+    watch = Watch()
+    try:
+        yield watch
+    except automation.CommandError as error:
+        said = re.findall(r"^error: (.+(?:\n(?!\S+:).+)*)", str(error), re.MULTILINE)
+        reasons = watch.errors or [one_line(text) for text in said] or ["Pulumi failed"]
+        raise SocleError("; ".join(dict.fromkeys(reasons)), where=f"stack {stack}") from error
