@@ -130,6 +130,8 @@ def neighbours(lab: Any, cloud: Any) -> Iterator[list[Any]]:
     )
     cloud.network.add_interface_to_router(router, subnet_id=subnet.id)
     group = cloud.network.create_security_group(name="test-geneve", project_id=project)
+    # A new group lets nothing out on this platform, not even the question for an address.
+    cloud.network.create_security_group_rule(security_group_id=group.id, direction="egress", ethertype="IPv4")
     cloud.network.create_security_group_rule(
         security_group_id=group.id,
         direction="ingress",
