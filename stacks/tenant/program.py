@@ -107,7 +107,7 @@ class TenantStack(pulumi.ComponentResource):
             f"{plan.name}-automation", "member", project_id=project.id, user_id=self.automation.id
         )
         quotas = self._quotas(plan, project)
-        router = self._router(plan, project) if plan.routed else None
+        router = self._router(plan, project, quotas) if plan.routed else None
         networks = {s.name: self._segment(plan, s, project, router, quotas) for s in plan.segments}
         inside = self.project_provider(
             plan.name, self.automation, project, pulumi.ResourceOptions(parent=self, depends_on=[member])
@@ -156,13 +156,17 @@ class TenantStack(pulumi.ComponentResource):
             ),
         ]
 
-    def _router(self, plan: EnvironmentPlan, project: identity.Project) -> networking.Router:
+    def _router(
+        self, plan: EnvironmentPlan, project: identity.Project, quotas: list[pulumi.Resource]
+    ) -> networking.Router:
+        # After the quotas: Neutron counts a router in the making twice, and refuses a quota of one.
+        after = pulumi.ResourceOptions.merge(self.options, pulumi.ResourceOptions(depends_on=quotas))
         return networking.Router(
             plan.name,
             name=plan.name,
             tenant_id=project.id,
             external_network_id=self.platform.external_network,
-            opts=self.options,
+            opts=after,
         )
 
     def _segment(
