@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from socle import vault
+from socle import durable, vault
 from socle.catalogue.host_certificates import HostCertificate
 from socle.errors import ExitCode, SocleError
 from socle.tools import binary
-from socle.vault import configuration, durable, login, remote, seal
+from socle.vault import configuration, login, remote, seal
 from socle.vault.api import client, plainly
 from socle.vault.place import CertifiedHost, Place, VaultNode
 from socle.vault.seal import root_token

@@ -195,6 +195,17 @@ def test_a_stack_that_was_only_begun_is_forgotten(tmp_path: Path) -> None:
     assert not files.state.exists()
 
 
+def test_what_failed_is_settled_like_what_was_begun(tmp_path: Path) -> None:
+    files = StackFiles(STACK, tmp_path)
+    files.prepare()
+    files.doubt([])
+    assert files.unsettled() == []
+    files.doubt([begun("Network", {"name": "web", "tenantId": "project"})])
+    cloud = Cloud(networks=[thing("made all the same")])
+    orphans.settle(cloud, StackFiles(STACK, tmp_path).unsettled(), PROVIDERS)
+    assert cloud.deleted == [("delete_network", "made all the same")]
+
+
 def test_a_damaged_state_names_its_copy(tmp_path: Path) -> None:
     files = files_of(tmp_path, {})
     files.state.write_text('{"version": 3, "check')

@@ -15,7 +15,7 @@ from socle.errors import ExitCode, SocleError
 from socle.paths import project_root
 from socle.site import Site, load
 from socle.tenants import accounts, apply, default_rules, unserved
-from socle.tenants.stack import StackResult
+from socle.tenants.stack import Stack, StackResult
 from socle.tenants.watch import Watch, one_line, watched
 from stacks.tenant.plan import GUEST_RULES
 
@@ -23,12 +23,14 @@ COMMUNE = "210000014"
 URN = "urn:pulumi:t-1::socle::socle:tenant:Tenant$openstack:blockstorage/volume:Volume::production-web-1"
 
 
-def failure(message: str, urn: str = URN, severity: str = "error") -> Any:
+def event(**told: Any) -> automation.EngineEvent:
     """An event as Pulumi sends it."""
-    return SimpleNamespace(
-        summary_event=None,
-        diagnostic_event=SimpleNamespace(severity=severity, message=message, urn=urn),
-    )
+    return automation.EngineEvent.from_json(told)
+
+
+def failure(message: str, urn: str = URN, severity: str = "error") -> automation.EngineEvent:
+    """A reason of a failure."""
+    return event(diagnosticEvent={"severity": severity, "message": message, "urn": urn})
 
 
 def command_error(stderr: str) -> automation.CommandError:
@@ -63,10 +65,25 @@ def test_a_long_message_is_shortened() -> None:
     assert len(one_line("word " * 1000)) <= 400
 
 
+def test_a_creation_that_failed_is_kept_as_begun() -> None:
+    network = {
+        "urn": URN,
+        "type": "openstack:networking/network:Network",
+        "custom": True,
+        "parent": "urn:p",
+        "provider": "urn:x::id",
+        "inputs": {"name": "web"},
+    }
+    watch = Watch()
+    for operation in ("create", "update", "create-replacement"):
+        watch(event(resOpFailedEvent={"metadata": {"op": operation, "urn": URN, "new": network}}))
+    assert watch.refused == [{"type": "creating", "resource": network}] * 2
+
+
 def test_counts_are_those_of_the_last_summary() -> None:
     watch = Watch()
     changes = {automation.OpType.CREATE: 2, "same": 3}
-    watch(SimpleNamespace(summary_event=SimpleNamespace(resource_changes=changes), diagnostic_event=None))  # type: ignore[arg-type]
+    watch(event(summaryEvent={"resourceChanges": changes}))
     result = StackResult("t-1", watch.counts)
     assert (result.changed, result.same) == (2, 3)
 
@@ -192,3 +209,26 @@ def test_only_active_tenants_of_openstack_are_served(site: Site, tmp_path: Path)
     assert reasons == ["is frozen", "is for Proxmox", None]
     with pytest.raises(SocleError, match=f"{COMMUNE} is frozen"):
         apply(changed, [COMMUNE], None, print)  # type: ignore[arg-type]
+
+
+def test_an_api_that_failed_is_asked_once_more_and_one_that_refused_is_not(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[str] = []
+
+    def run(answers: list[str]) -> StackResult:
+        def answer(_stack: Stack) -> StackResult:
+            asked.append(answers[0])
+            if message := answers.pop(0):
+                raise SocleError(message)
+            return StackResult("t-1", {"create": 1})
+
+        monkeypatch.setattr(Stack, "_up", answer)
+        return Stack("t-1", tmp_path, lambda: None, "hashivault://t-1", None).up()  # type: ignore[arg-type]
+
+    assert run(["Error: [POST …], but got 503 instead", ""]).changed == 1
+    with pytest.raises(SocleError):
+        run(["Error: [POST …], but got 409 instead", ""])
+    with pytest.raises(SocleError):
+        run(["Error: [POST …], but got 500 instead", "Error: [POST …], but got 500 instead", ""])
+    assert len(asked) == 5

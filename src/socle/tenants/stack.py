@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,12 +13,15 @@ from typing import Any
 
 from pulumi import automation
 
-from socle import tools
+from socle import durable, tools
+from socle.errors import SocleError
 from socle.tenants import orphans
 from socle.tenants.session import Session
 from socle.tenants.state import PROJECT, StackFiles
 from socle.tenants.watch import Watch, watched
 
+SERVER_ERROR = re.compile(r"\bbut got 5\d\d instead")
+"""How the provider tells that an API failed, rather than refused."""
 CHANGES = ("create", "update", "replace", "delete", "create-replacement", "delete-replaced")
 
 
@@ -61,10 +65,27 @@ class Stack:
         return self._run(lambda stack, watch: stack.preview(on_event=watch, suppress_progress=True))
 
     def up(self) -> StackResult:
-        """Make the cloud what the program says."""
-        return self._run(
-            lambda stack, watch: stack.up(on_event=watch, suppress_progress=True), self._finish_interrupted
-        )
+        """Make the cloud what the program says.
+
+        A run that an API ended with an error of its own (HTTP 5xx) is taken up once more. What was asked for
+        may have been made all the same: that is settled first, as after a kill.
+        """
+        try:
+            return self._up()
+        except SocleError as error:
+            if not SERVER_ERROR.search(str(error)):
+                raise
+        return self._up()
+
+    def _up(self) -> StackResult:
+        def make(stack: automation.Stack, watch: Watch) -> None:
+            try:
+                stack.up(on_event=watch, suppress_progress=True)
+            except automation.CommandError:
+                StackFiles(self.name, self.folder).doubt(watch.refused)
+                raise
+
+        return self._run(make, self._finish_interrupted)
 
     def refresh(self) -> StackResult:
         """Bring the state up to date with what the cloud has; changes nothing in the cloud."""
@@ -108,17 +129,20 @@ class Stack:
         return _Stack(self.name, workspace, exists=files.state.is_file())
 
     def _finish_interrupted(self, stack: automation.Stack) -> None:
-        """Record or remove what a killed run had begun to make and could not write down."""
-        if not StackFiles(self.name, self.folder).latest().get("pending_operations"):
+        """Record or remove what an earlier run had begun to make and could not write down."""
+        files = StackFiles(self.name, self.folder)
+        unsettled = files.unsettled()
+        if not unsettled:
             return
 
         def settled(deployment: Mapping[str, Any]) -> dict[str, Any]:
             resources = deployment.get("resources") or []
             with self.session.cloud() as cloud:
-                adopted = orphans.settle(cloud, deployment["pending_operations"], resources)
+                adopted = orphans.settle(cloud, unsettled, resources)
             return {**deployment, "resources": [*resources, *adopted], "pending_operations": []}
 
         _edit(stack, settled)
+        durable.remove(files.doubts)
 
 
 class _Stack(automation.Stack):

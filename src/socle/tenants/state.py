@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from socle import durable
 from socle.errors import ExitCode, SocleError
 
 PROJECT = "socle"
@@ -49,6 +50,11 @@ class StackFiles:
         """The name of the key that encrypts the state, and the data key under it."""
         return self.work / f"Pulumi.{self.name}.yaml"
 
+    @property
+    def doubts(self) -> Path:
+        """Creations that ended with an error, and may have happened all the same."""
+        return self.work / "doubts.json"
+
     def prepare(self) -> None:
         """Make the folders, for nobody else to read, and undo what a kill left half-written."""
         for path in (self.work, self.home, self.backend):
@@ -70,6 +76,20 @@ class StackFiles:
             write = f"restore it from {self.state}.bak"
             raise SocleError("is damaged", where=str(self.state), write=write) from error
         return checkpoint.get("latest") or {}
+
+    def unsettled(self) -> list[Mapping[str, Any]]:
+        """What the last run began and could not record, or was told had failed: pending operations.
+
+        Raises:
+            SocleError: the state cannot be read.
+        """
+        doubts = durable.read_json(self.doubts).get("pending_operations") or []
+        return [*(self.latest().get("pending_operations") or []), *doubts]
+
+    def doubt(self, operations: Sequence[Mapping[str, Any]]) -> None:
+        """Remember creations that failed until they are settled."""
+        if operations:
+            durable.write_json(self.doubts, {"pending_operations": list(operations)})
 
     def _break_stale_lock(self) -> None:
         """Remove the lock of a Pulumi that was killed; wait for one that still lives."""
@@ -94,10 +114,7 @@ class StackFiles:
         if not key.get("encryptedkey"):
             self.state.unlink()
             return
-        text = f"secretsprovider: {key['url']}\nencryptedkey: {key['encryptedkey']}\n"
-        whole = self.settings.with_suffix(".new")
-        whole.write_text(text, encoding="utf-8")
-        whole.replace(self.settings)
+        durable.write(self.settings, f"secretsprovider: {key['url']}\nencryptedkey: {key['encryptedkey']}\n")
 
 
 def is_pulumi(pid: int) -> bool:

@@ -17,6 +17,7 @@ LONGEST = 400
 URN = re.compile(r"urn:pulumi:\S*::([^\s:'\"]+)")
 SUMMARIES = ("update failed", "preview failed", "refresh failed", "destroy failed")
 """What Pulumi says of the stack when one of its resources failed, after saying why."""
+CREATIONS = (automation.OpType.CREATE, automation.OpType.CREATE_REPLACEMENT)
 
 
 @dataclass
@@ -25,11 +26,16 @@ class Watch:
 
     counts: dict[str, int] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
+    refused: list[dict[str, Any]] = field(default_factory=list)
+    """Creations that failed, in the form of a state's pending operations."""
 
     def __call__(self, event: automation.EngineEvent) -> None:
         """Take one event."""
         if event.summary_event:
             self.counts = plain(event.summary_event.resource_changes)
+        failed = event.res_op_failed_event
+        if failed and failed.metadata.new and failed.metadata.op in CREATIONS:
+            self.refused.append({"type": "creating", "resource": _resource(failed.metadata.new)})
         found = event.diagnostic_event
         if found and found.severity == "error" and found.message.strip() not in SUMMARIES:
             name = found.urn.rpartition("::")[2] if found.urn else ""
@@ -47,6 +53,12 @@ def one_line(message: str) -> str:
     """A message without colours, line breaks and the long names that Pulumi gives resources."""
     bare = re.sub(r"<\{%.*?%\}>|\x1b\[[0-9;]*m", "", message)
     return textwrap.shorten(URN.sub(r"\1", bare), LONGEST, placeholder=" …")
+
+
+def _resource(new: automation.StepEventStateMetadata) -> dict[str, Any]:
+    """A resource as a state has it; what is secret in it was taken out by Pulumi."""
+    kept = ("urn", "type", "custom", "parent", "provider", "protect", "inputs")
+    return {name: value for name in kept if (value := getattr(new, name))}
 
 
 @contextmanager

@@ -7,7 +7,8 @@ import inspect
 import json
 from typing import Any
 
-from socle.vault import durable, pki
+from socle import durable
+from socle.vault import pki
 from socle.vault.api import client, plainly
 from socle.vault.place import Place
 from socle.vault.policies import KV, PKI_ROOT, PKI_SERVICES, TRANSIT, approles, pki_role, policies, text

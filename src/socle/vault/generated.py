@@ -15,7 +15,7 @@ from typing import Any
 
 from hvac.exceptions import InvalidPath
 
-from socle.vault import durable
+from socle import durable
 from socle.vault.api import plainly
 from socle.vault.login import deployer
 from socle.vault.place import Place

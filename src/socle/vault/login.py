@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from socle import durable
 from socle.errors import ExitCode, SocleError
-from socle.vault import durable
 from socle.vault.api import client, plainly
 from socle.vault.configuration import DEPLOYER
 from socle.vault.place import Place

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from socle.vault import durable
+from socle import durable
 from socle.vault.place import Place
 from socle.vault.policies import PKI_ROOT, PKI_SERVICES, pki_role
 

@@ -11,8 +11,9 @@ from typing import Any
 
 import requests
 
+from socle import durable
 from socle.errors import ExitCode, SocleError
-from socle.vault import durable, remote
+from socle.vault import remote
 from socle.vault.api import client, plainly
 from socle.vault.place import Place, VaultNode
 from socle.vault.trust import unreachable

@@ -10,8 +10,9 @@ import socket
 import ssl
 from pathlib import Path
 
+from socle import durable
 from socle.errors import ExitCode, SocleError
-from socle.vault import durable, remote
+from socle.vault import remote
 from socle.vault.place import Place, VaultNode
 
 SECONDS = 5.0
