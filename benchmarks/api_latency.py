@@ -13,10 +13,11 @@ from statistics import median, quantiles
 from typing import Any
 
 import requests
-from measure import cloud, lab_site, report
+from measure import lab_site, report
 
 from socle import catalogue, vault
 from socle.catalogue import Listener
+from socle.cloud import connect
 
 LISTS = {
     "keystone": ("identity", "/projects"),
@@ -37,7 +38,7 @@ def main() -> None:
     site, services = lab_site(), catalogue.load()
     trust = str(vault.place_of(site, services).ca_file)
     controller = site.group("controllers")[0].address
-    connection = cloud(site)
+    connection = connect(site, services)
     rows = []
     for component, (kind, path) in LISTS.items():
         entry = services[component].listeners["api"]

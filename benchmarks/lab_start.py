@@ -13,8 +13,10 @@ import urllib.request
 from statistics import median
 from typing import Any
 
-from measure import cloud, lab_site, last_run, report, socle
+from measure import lab_site, last_run, report, socle
 
+from socle import catalogue
+from socle.cloud import connect
 from socle.site import Site
 
 LIMIT_S, AIM_S = 300.0, 180.0
@@ -56,7 +58,9 @@ def once(site: Site) -> dict[str, float]:
 def wait_for_page(site: Site) -> float:
     """Seconds until a guest answers at its floating IP."""
     start = time.perf_counter()
-    addresses = [ip.floating_ip_address for ip in cloud(site).network.ips() if ip.fixed_ip_address]
+    addresses = [
+        ip.floating_ip_address for ip in connect(site, catalogue.load()).network.ips() if ip.fixed_ip_address
+    ]
     if not addresses:
         raise SystemExit("no guest has a floating IP")
     while time.perf_counter() - start < PATIENCE_S:

@@ -13,11 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import openstack
 from rich.console import Console
 from rich.table import Table
 
-from socle import catalogue, vault
 from socle.deploy import journal
 from socle.paths import project_root, state_dir
 from socle.site import Site, load
@@ -49,24 +47,6 @@ def socle(*arguments: str) -> float:
 def last_run(site: Site) -> dict[str, Any]:
     """The latest run in the site's journal."""
     return journal.runs(state_dir(site.name))[-1]
-
-
-def cloud(site: Site) -> Any:
-    """The lab's cloud as its administrator sees it, through the public end points."""
-    services = catalogue.load()
-    keystone = services["keystone"].listeners["api"]
-    place = vault.place_of(site, services)
-    return openstack.connect(
-        auth_url=f"https://{site.endpoints.public.name}:{keystone.front_port}{keystone.health}",
-        username="admin",
-        password=vault.secret(place, "keystone/admin"),
-        project_name="admin",
-        user_domain_name="Default",
-        project_domain_name="Default",
-        region_name=site.region,
-        interface="public",
-        cacert=str(place.ca_file),
-    )
 
 
 def report(name: str, title: str, rows: Sequence[Mapping[str, Any]], notes: Sequence[str] = ()) -> None:

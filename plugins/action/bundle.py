@@ -49,6 +49,9 @@ class ActionModule(ActionBase):
         if self._task.args.get("settled"):
             arguments["settled"] = True
         else:
+            arguments |= {
+                key: self._task.args[key] for key in ("started", "stopped") if key in self._task.args
+            }
             arguments["files"] = self._rendered(self._task.args.get("files") or [], task_vars)
         result = self._execute_module(module_name="bundle", module_args=arguments, task_vars=task_vars)
         if result.get("wakes"):

@@ -11,6 +11,8 @@ description:
   - Before anything is written, the handlers that the changes wake are recorded on the node as owed. They are
     forgotten by a call with O(settled=true) that the role makes after its handlers have run. A run that is
     killed in between leaves the record, and the next run wakes the same handlers.
+  - Says in passing whether the role's units are as they should be, so that the task that would bring them
+    there can be left out. When in doubt it says no.
 options:
   name:
     description: Name of the bundle, one per role.
@@ -20,6 +22,8 @@ options:
     description: The handlers have run; forget what was owed.
     type: bool
     default: false
+  started: {description: Units that should be enabled and active., type: list, elements: str, default: []}
+  stopped: {description: Units that should be disabled and inactive., type: list, elements: str, default: []}
   files:
     description: What to lay, in this order.
     type: list
@@ -60,6 +64,7 @@ EXAMPLES = r"""
 RETURN = r"""
 changed_paths: {description: Paths that were laid., type: list, returned: always}
 wakes: {description: Handlers to run, in no particular order., type: list, returned: always}
+runs: {description: Nothing is to be done for the files or the units., type: bool, returned: always}
 """
 
 import errno
@@ -75,6 +80,8 @@ import tempfile
 from ansible.module_utils.basic import AnsibleModule
 
 OWED = "/var/lib/socle/bundle"
+STARTED = ("active", "enabled"), ("active", "static"), ("active", "indirect"), ("active", "alias")
+STOPPED = ("inactive", "disabled"), ("inactive", "masked"), ("inactive", "static"), ("inactive", "")
 DEFAULT_MODES = {"file": 0o644, "directory": 0o755}
 
 
@@ -245,6 +252,22 @@ def owe(name, wakes):
     os.replace(temporary, owed_file(name))
 
 
+def units_are(module, wanted, accepted):
+    """Whether all these units are in one of the accepted states, and systemd knows their newest files."""
+    if not wanted:
+        return True
+    command = ["systemctl", "show", "--property=ActiveState,UnitFileState,NeedDaemonReload", "--"]
+    names = [unit if "." in unit else unit + ".service" for unit in wanted]
+    code, out, _err = module.run_command(command + names)
+    blocks = [dict(line.split("=", 1) for line in b.splitlines()) for b in out.split("\n\n") if b.strip()]
+    return (
+        code == 0
+        and len(blocks) == len(names)
+        and all((b["ActiveState"], b["UnitFileState"]) in accepted for b in blocks)
+        and all(b["NeedDaemonReload"] == "no" for b in blocks)
+    )
+
+
 def accounts_exist(module, entries):
     missing = sorted(
         {"account " + e.owner for e in entries if e.state in DEFAULT_MODES and uid(e.owner) < 0}
@@ -259,6 +282,8 @@ def main():
         argument_spec={
             "name": {"type": "str", "required": True},
             "settled": {"type": "bool", "default": False},
+            "started": {"type": "list", "elements": "str", "default": []},
+            "stopped": {"type": "list", "elements": "str", "default": []},
             "files": {
                 "type": "list",
                 "elements": "dict",
@@ -291,7 +316,7 @@ def main():
     if module.params["settled"]:
         if not module.check_mode:
             remove(owed_file(name))
-        module.exit_json(changed=False, wakes=[], changed_paths=[])
+        module.exit_json(changed=False, wakes=[], changed_paths=[], runs=False)
 
     entries = [Entry(wanted) for wanted in module.params["files"]]
     changes = [(entry, aspects) for entry in entries for aspects in [entry.differs()] if aspects]
@@ -305,6 +330,9 @@ def main():
         changed=bool(changes or wakes),
         wakes=sorted(wakes),
         changed_paths=[entry.path for entry, _aspects in changes],
+        runs=not (changes or wakes)
+        and units_are(module, module.params["started"], STARTED)
+        and units_are(module, module.params["stopped"], STOPPED),
         diff=[entry.diff(aspects) for entry, aspects in changes],
     )
 

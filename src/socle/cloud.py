@@ -9,27 +9,33 @@ from socle.catalogue import Catalogue
 from socle.site import Site
 from socle.site.ansible import urls
 
-SECONDS = 30
+SECONDS = 60
+
+
+def administrator(auth_url: str, region: str, ca_file: str, password: str) -> Any:
+    """A connection of openstacksdk as the cloud's administrator; nothing is asked of the cloud yet."""
+    import openstack  # noqa: PLC0415 - takes a second to load
+
+    return openstack.connect(
+        auth_url=auth_url,
+        username="admin",
+        password=password,
+        project_name="admin",
+        user_domain_name="Default",
+        project_domain_name="Default",
+        region_name=region,
+        interface="public",
+        cacert=ca_file,
+        api_timeout=SECONDS,
+    )
 
 
 def connect(site: Site, services: Catalogue) -> Any:
-    """A connection of openstacksdk; the password comes from OpenBao and stays in this process.
+    """The same for a site; the password comes from OpenBao and stays in this process.
 
     Raises:
         SocleError: OpenBao is sealed or does not answer (exit code 6), or the site was never deployed.
     """
-    import openstack  # noqa: PLC0415 - takes a second to load
-
     place = vault.place_of(site, services)
-    return openstack.connect(
-        auth_url=f"{urls(site, services)['keystone']['public']}/v3",
-        username="admin",
-        password=vault.secret(place, "keystone/admin"),
-        project_name="admin",
-        user_domain_name="Default",
-        project_domain_name="Default",
-        region_name=site.region,
-        interface="public",
-        cacert=str(place.ca_file),
-        api_timeout=SECONDS,
-    )
+    auth_url = f"{urls(site, services)['keystone']['public']}/v3"
+    return administrator(auth_url, site.region, str(place.ca_file), vault.secret(place, "keystone/admin"))

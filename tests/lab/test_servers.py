@@ -22,10 +22,9 @@ def facts(lab: Any, address: str) -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines if "=" in line)
 
 
-def described(lab: Any, address: str) -> dict[str, str]:
-    """The same once the guest has its metadata, empty before."""
-    known = facts(lab, address)
-    return known if known.get("metadata") == "received" else {}
+def has_metadata(known: dict[str, str]) -> bool:
+    """Whether a guest that says this of itself has its metadata."""
+    return known.get("metadata") == "received"
 
 
 def ask(lab: Any, address: str, script: str, **query: str) -> str:
@@ -74,7 +73,7 @@ def test_the_page_answers_at_the_floating_ip(lab: Any, servers: list[Any]) -> No
 
 def test_the_guest_has_its_address_by_dhcp_and_its_metadata(lab: Any, servers: list[Any]) -> None:
     for server in servers:
-        known = eventually(partial(described, lab, floating(server)))
+        known = eventually(partial(facts, lab, floating(server)), has_metadata)
         assert known["address"] == fixed(server)
         assert known["instance"] == server.id
 
@@ -105,14 +104,13 @@ def test_a_volume_keeps_what_was_written_after_a_detach(lab: Any, cloud: Any, se
     volume = cloud.block_storage.find_volume(attachment.volume_id, ignore_missing=False, all_projects=True)
     cloud.compute.delete_volume_attachment(server, attachment.volume_id)
     cloud.block_storage.wait_for_status(volume, "available", failures=["error"], interval=1, wait=90)
-    assert "no disk" in eventually(
-        lambda: (a := ask(lab, address, "volume", device="vdb")) == "no disk vdb" and a
-    )
+    look = partial(ask, lab, address, "volume", device="vdb")
+    eventually(look, lambda answer: answer == "no disk vdb")
     # Cinder has its volume back before Nova has forgotten the attachment, and Nova takes no second one.
     eventually(lambda: volume.id not in {a.volume_id for a in cloud.compute.volume_attachments(server)})
     cloud.compute.create_volume_attachment(server, volume_id=volume.id)
     cloud.block_storage.wait_for_status(volume, "in-use", failures=["error"], interval=1, wait=90)
-    assert eventually(lambda: ask(lab, address, "volume", device="vdb") == marker)
+    eventually(look, lambda answer: answer == marker)
 
 
 @pytest.fixture(scope="module")
@@ -185,17 +183,10 @@ def test_guests_on_two_hypervisors_reach_each_other_over_geneve(
     }
     before = geneve_packets(lab)
     address = next(ip.floating_ip_address for ip in cloud.network.ips(fixed_ip_address=fixed(first)))
-    known = eventually(lambda: (f := facts(lab, address)).get("metadata") == "received" and f, seconds=120)
+    known = eventually(partial(facts, lab, address), has_metadata, seconds=120)
     assert known["instance"] == first.id
-    answer = eventually(
-        lambda: (
-            (a := ask(lab, address, "fetch", url=f"http://{fixed(second)}/instance.txt"))
-            and second.id in a
-            and a
-        ),
-        seconds=120,
-    )
-    assert second.id in answer
+    fetch = partial(ask, lab, address, "fetch", url=f"http://{fixed(second)}/instance.txt")
+    eventually(fetch, lambda answer: second.id in answer, seconds=120)
     assert geneve_packets(lab) > before
 
 

@@ -8,14 +8,16 @@ from collections.abc import Callable
 import pytest
 
 
-def eventually[T](question: Callable[[], T], seconds: float = 90, pause: float = 2) -> T:
-    """Ask until the answer is true and no exception is raised; fail with the last answer otherwise."""
+def eventually[T](
+    question: Callable[[], T], until: Callable[[T], object] = bool, seconds: float = 90, pause: float = 2
+) -> T:
+    """Ask until the answer is as wanted and no exception is raised; fail with the last answer otherwise."""
     end = time.monotonic() + seconds
     last: object = None
     while time.monotonic() < end:
         try:
             answer = question()
-            if answer:
+            if until(answer):
                 return answer
             last = answer
         except (OSError, ValueError) as error:

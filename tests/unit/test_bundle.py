@@ -114,3 +114,49 @@ def test_an_unknown_account_is_named(run: Any, tmp_path: Path) -> None:
     result = run({"path": str(tmp_path / "a"), "content": "x", "owner": "nobody-of-this-name"})
     assert "account nobody-of-this-name does not exist" in result["msg"]
     assert not (tmp_path / "a").exists()
+
+
+SYSTEMCTL = """#!/bin/sh
+for unit in "$@"; do
+  case $unit in
+    on.service) printf 'ActiveState=active\\nUnitFileState=enabled\\nNeedDaemonReload=no\\n\\n' ;;
+    stale.service) printf 'ActiveState=active\\nUnitFileState=enabled\\nNeedDaemonReload=yes\\n\\n' ;;
+    off.service) printf 'ActiveState=inactive\\nUnitFileState=disabled\\nNeedDaemonReload=no\\n\\n' ;;
+    failed.service) printf 'ActiveState=failed\\nUnitFileState=enabled\\nNeedDaemonReload=no\\n\\n' ;;
+  esac
+done
+"""
+
+
+@pytest.fixture
+def systemctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A systemd with four units."""
+    program = tmp_path / "bin/systemctl"
+    program.parent.mkdir()
+    program.write_text(SYSTEMCTL)
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+
+
+@pytest.mark.usefixtures("systemctl")
+@pytest.mark.parametrize(
+    ("started", "stopped", "runs"),
+    [
+        ([], [], True),
+        (["on"], ["off"], True),
+        (["on", "failed.service"], [], False),
+        (["stale"], [], False),
+        (["on", "unknown"], [], False),
+        (["off"], [], False),
+        ([], ["on"], False),
+    ],
+)
+def test_units_are_left_alone_only_when_all_are_as_they_should_be(
+    run: Any, tmp_path: Path, started: list[str], stopped: list[str], runs: bool
+) -> None:
+    file = {"path": str(tmp_path / "a"), "content": "1\n", "wakes": ["A"]}
+    assert run(file, started=started, stopped=stopped)["runs"] is False
+    # The handlers of the first run are still owed.
+    assert run(file, started=started, stopped=stopped)["runs"] is False
+    run(settled=True)
+    assert run(file, started=started, stopped=stopped)["runs"] is runs

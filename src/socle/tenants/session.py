@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import hvac
-import openstack
 from keystoneauth1.exceptions import ClientException, ConnectFailure
 from openstack.exceptions import SDKException
 
-from socle import catalogue, vault
+from socle import catalogue, cloud, vault
 from socle.errors import ExitCode, SocleError
 from socle.site import Site
 
@@ -32,17 +31,7 @@ class Session:
 
     def connect(self) -> Any:
         """The cloud as its administrator; nothing is asked of it yet."""
-        return openstack.connect(
-            auth_url=self.auth_url,
-            username="admin",
-            password=self.password,
-            project_name="admin",
-            user_domain_name="Default",
-            project_domain_name="Default",
-            region_name=self.region,
-            interface="public",
-            cacert=self.ca_file,
-        )
+        return cloud.administrator(self.auth_url, self.region, self.ca_file, self.password)
 
     @contextmanager
     def cloud(self) -> Iterator[Any]:
