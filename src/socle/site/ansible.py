@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from socle.catalogue import Catalogue
 from socle.catalogue.model import Front, Listener
 from socle.paths import state_dir
+from socle.site.flows import Flow, flows, node_rules
 from socle.site.hosts import Host
 from socle.site.model import Site
 
@@ -41,19 +43,24 @@ def _connection(site: Site) -> dict[str, str]:
     return {"ansible_ssh_common_args": f"-F {config}"} if config.is_file() else {}
 
 
-def host_variables(host: Host, catalogue: Catalogue) -> dict[str, Any]:
-    """Variables of one host: ``node`` and the address to connect to."""
-    return {"ansible_host": host.address, "node": node(host, catalogue)}
+def host_variables(site: Site, catalogue: Catalogue) -> dict[str, dict[str, Any]]:
+    """Variables of each host: ``node`` and the address to connect to."""
+    matrix = flows(site, catalogue)
+    return {
+        host.name: {"ansible_host": host.address, "node": node(site, matrix, host, catalogue)}
+        for host in site.hosts.values()
+    }
 
 
-def node(host: Host, catalogue: Catalogue) -> dict[str, Any]:
-    """A host as roles see it, with its components and their packages."""
+def node(site: Site, matrix: Sequence[Flow], host: Host, catalogue: Catalogue) -> dict[str, Any]:
+    """A host as roles see it, with its components, their packages, and its firewall's rules."""
     described = host.model_dump(mode="json")
     return {
         **described,
         "groups": list(host.groups),
         "components": list(catalogue.of_groups(host.groups)),
         "packages": list(catalogue.packages_of(host.groups)),
+        "firewall": node_rules(site, matrix, host),
     }
 
 
