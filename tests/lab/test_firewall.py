@@ -152,42 +152,6 @@ def test_nodes_were_refused_nothing_by_each_other(lab: Any) -> None:
     assert {name: call for name, call in calls.items() if call} == {}
 
 
-def test_everything_that_listens_is_in_the_matrix(lab: Any, matrix: tuple[Flow, ...]) -> None:
-    shared = {
-        "controllers": [str(end.address) for end in (lab.site.endpoints.internal, lab.site.endpoints.public)]
-    }
-    unknown = []
-    for name, host in lab.site.hosts.items():
-        own = [str(address) for address in host.addresses.values()]
-        own += [address for group in host.groups for address in shared.get(group, [])]
-        for transport, address, port in listening(lab, name):
-            meant = [
-                flow
-                for flow in matrix
-                if flow.protocol == transport and flow.first_port <= port <= flow.last_port
-                if {end.removesuffix("/32") for end in flow.destinations} & {address, *own}
-            ]
-            if not meant:
-                unknown.append(f"{name}: {address}:{port}/{transport}")
-    assert unknown == []
-
-
-def test_every_flow_has_somebody_who_answers(lab: Any, matrix: tuple[Flow, ...]) -> None:
-    """A port that is open for nobody's use is open for an intruder's."""
-    heard = {name: {(t, p) for t, _a, p in listening(lab, name)} for name in lab.site.hosts}
-    idle = []
-    for flow in matrix:
-        if flow.zone == "outside" or flow.protocol not in {"tcp", "udp"}:
-            continue
-        for name, host in lab.site.hosts.items():
-            addresses = {f"{address}/32" for address in host.addresses.values()}
-            if addresses & set(flow.destinations) and not any(
-                t == flow.protocol and flow.first_port <= p <= flow.last_port for t, p in heard[name]
-            ):
-                idle.append(f"{name}: {flow.name}")
-    assert idle == []
-
-
 def test_strangers_and_the_deployer_reach_what_the_matrix_says(
     lab: Any, matrix: tuple[Flow, ...], strangers: list[End], targets: Mapping[str, list[str]]
 ) -> None:

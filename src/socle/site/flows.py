@@ -37,7 +37,7 @@ class Flow:
     sources: tuple[str, ...]
     destinations: tuple[str, ...]
     tls: str
-    """``none``, ``server`` or ``mutual``."""
+    """``none``, ``server``, ``mutual``, or ``own`` for a protocol that encrypts by itself."""
 
     @property
     def ports(self) -> str:
