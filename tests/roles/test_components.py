@@ -99,6 +99,7 @@ def test_it_says_that_it_is_well(node: str, component: str, name: str) -> None:
     url = f"https://{address(node, entry)}:{entry.port}{entry.health}"
     shown = "--silent --show-error --output /dev/null --write-out '%{http_code}'"
     if entry.tls == "mutual":
+        shown += f" --header 'Host: {SITE.endpoints.public.name}'"
         shown += " --cacert /etc/socle/tls/proxy.ca --cert /etc/socle/tls/proxy.pem"
     assert 200 <= int(output(node, f"curl {shown} --max-time 20 {url}")) < 400, url
 

@@ -109,7 +109,8 @@ def test_a_certificate_of_a_hypervisor_opens_no_back_end(node: str) -> None:
     entry = CATALOGUE["keystone"].listeners["api"]
     url = f"https://{SITE.hosts[node].address}:{entry.port}{entry.health}"
     shown = "--silent --output /dev/null --write-out %{http_code} --cacert /etc/socle/tls/proxy.ca"
-    assert feed(node, f"curl {shown} --cert /dev/stdin {url}", pem) == "403"
+    script = f"pem=$(mktemp); cat >$pem; curl {shown} --cert $pem {url}; rm $pem"
+    assert feed(node, script, pem) == "403"
 
 
 @on("controllers")
