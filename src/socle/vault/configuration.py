@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 from socle import durable
-from socle.vault import pki
+from socle.vault import pki, ssh
 from socle.vault.api import client, plainly
 from socle.vault.place import Place
 from socle.vault.policies import KV, PKI_ROOT, PKI_SERVICES, TRANSIT, approles, pki_role, policies, text
@@ -57,6 +57,7 @@ def digest(place: Place) -> str:
         approles(place),
         {host.role: pki_role(host) for host in place.hosts},
         inspect.getsource(pki),
+        ssh.wanted(place),
     ]
     return hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
 
@@ -65,6 +66,7 @@ def apply(speaker: Any, place: Place) -> None:
     """Write everything that is wanted, remove policies and AppRoles of hosts that are gone. Idempotent."""
     _mounts(speaker)
     pki.configure(speaker, place)
+    ssh.configure(speaker, place)
     _policies(speaker, place)
     _approles(speaker, place)
     _deployer_login(speaker, place)

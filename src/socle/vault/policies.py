@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from socle.vault import ssh
 from socle.vault.place import CertifiedHost, Place
 
 KV, TRANSIT = "kv", "transit"
@@ -36,7 +37,7 @@ def deployer(place: Place) -> Rules:
     for role in ("ansible", "stacks"):
         rules[f"auth/approle/role/{role}/secret-id"] = {"capabilities": ["create", "update"], **WRAPPED}
         rules[f"auth/approle/role/{role}/role-id"] = {"capabilities": ["read"]}
-    return rules
+    return {**rules, **ssh.rules_of_deployer()}
 
 
 def ansible(place: Place) -> Rules:
@@ -62,8 +63,9 @@ def stacks() -> Rules:
 
 
 def of_host(host: CertifiedHost) -> Rules:
-    """A host gets certificates of its own names, and nothing else."""
-    return {f"{PKI_SERVICES}/sign/{host.role}": {"capabilities": ["update"]}}
+    """A host gets certificates of its own names, for TLS and for SSH, and nothing else."""
+    tls = {f"{PKI_SERVICES}/sign/{host.role}": {"capabilities": ["update"]}}
+    return {**tls, **ssh.rules_of_host(host.role)}
 
 
 def text(rules: Rules) -> str:
