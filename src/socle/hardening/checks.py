@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from functools import partial
 
 from socle.hardening.host import Applied
@@ -127,13 +128,14 @@ def _services(rule: Rule, text: str) -> Iterator[str]:
             yield f"{unit} is {state.get('LoadState')} and {state.get('ActiveState')}, expected masked"
 
 
-def _apparmor(_rule: Rule, text: str) -> Iterator[str]:
+def _apparmor(rule: Rule, text: str) -> Iterator[str]:
     lines = _kept(text)
     if not any(line.endswith("(enforce)") for line in lines):
         yield "no profile is enforced"
     for line in lines:
-        if line.endswith("(complain)"):
-            yield f"{line.rpartition(' ')[0]} only complains"
+        name, _blank, state = line.rpartition(" ")
+        if state == "(complain)" and not any(fnmatch(name, known) for known in rule.settings):
+            yield f"{name} only complains"
 
 
 def _special_rights(rule: Rule, text: str) -> Iterator[str]:
