@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -28,6 +29,8 @@ OWN_PACKAGES = (
     "udev",
 )
 DISK = "3G"
+PROGRAMS = {"qemu-system-x86_64": "qemu-system-x86", "mmdebstrap": "mmdebstrap", "debugfs": "e2fsprogs"}
+"""Programs that the machine needs here: package that brings each."""
 FINISH = Path(__file__).with_name("finish-root.sh")
 
 
@@ -37,6 +40,7 @@ def machine_root() -> Path:
     Raises:
         SocleError: a package cannot be had.
     """
+    _install_missing()
     packages = sorted({*BASE_PACKAGES, *OWN_PACKAGES, *catalogue.load()["hardening"].packages})
     mirror = load(project_root() / "inventories/lab").settings.mirror
     parts = [RECIPE, FINISH.read_text("utf-8"), packages, DPKG_OPTIONS, str(mirror.url), mirror.suite]
@@ -52,6 +56,14 @@ def machine_root() -> Path:
             _build(work, packages, str(mirror.url), mirror.suite)
             work.rename(made)
     return made
+
+
+def _install_missing() -> None:
+    missing = sorted({package for program, package in PROGRAMS.items() if shutil.which(program) is None})
+    if missing:
+        command = ["apt-get", "--yes", "--no-install-recommends", "install", *missing]
+        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        run_logged(command, cache_dir() / "log/machine.log", doing=" ".join(missing), env=environment)
 
 
 def _build(work: Path, packages: list[str], mirror: str, suite: str) -> None:

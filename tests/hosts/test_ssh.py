@@ -167,10 +167,10 @@ def serve(authority: Authority, folder: Path, trusted: str) -> Iterator[Server]:
         f"{ssh.HOST_MOUNT}/sign/host-ctl1", data={**asked, "cert_type": "host"}
     )
     put(upper, "/etc/ssh/ssh_host_ed25519_key", host_key.read_text())
-    put(upper, "/etc/ssh/ssh_host_ed25519_key-cert.pub", signed["data"]["signed_key"])
+    put(upper, "/etc/socle/ssh-host-cert.pub", signed["data"]["signed_key"])
     put(upper, "/etc/ssh/socle_user_authority.pub", trusted + "\n")
     put(upper, "/etc/issue.net", "Acces reserve.\n")
-    own = f"Port {port}\nListenAddress 127.0.0.1\nHostCertificate /etc/ssh/ssh_host_ed25519_key-cert.pub\n"
+    own = f"Port {port}\nListenAddress 127.0.0.1\n"
     # A source that fails is put off by default, and all these failures come from one source.
     own += "PerSourcePenalties no\nPidFile none\n"
     put(upper, "/etc/ssh/probe_config", own + settings(trusted))

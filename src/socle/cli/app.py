@@ -71,6 +71,7 @@ MODULES = {
     "lab": "labs",
     "tenant": "tenancy",
     "tools": "toolbox",
+    "ssh": "machines",
 }
 """Which module has each command: only that one is loaded, the libraries of others take seconds."""
 
@@ -211,7 +212,7 @@ def shared_first(arguments: Sequence[str]) -> list[str]:
     rest: list[str] = []
     words = iter(arguments)
     for word in words:
-        if word == "--" or rest[-2:-1] == ["shell"]:
+        if word == "--" or rest[-2:-1] == ["shell"] or (rest[:1] == ["ssh"] and rest[-1:] != ["ssh"]):
             rest += [word, *words]
         elif word == "--json" or word.startswith("--site="):
             shared.append(word)

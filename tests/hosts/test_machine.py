@@ -1,0 +1,206 @@
+"""The role on a machine of its own: laid over SSH, started again with its options, every rule checked."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from socle.hardening import Check, HostTraits, applied, checks
+from socle.hardening.people import accounts_of
+from socle.paths import project_root
+from socle.site import load
+from socle.vault import ssh
+from tests.hosts.machine import COMMAND_LINE, Machine
+
+HOST = "sec1"
+PEOPLE = """people:
+  alice: {name: Alice Martin, email: alice@gip.example, roles: [operator]}
+  rita: {name: Rita Blanc, email: rita@gip.example, roles: [auditor]}
+custodians: []
+"""
+ABLE = {"kernel": True, "auditd": True, "apparmor": True}
+LINE_OF_GRUB = re.compile(r"^\s*linux\s+\S+\s+root=\S+ ro\s+(.*)$", re.MULTILINE)
+SECONDS = 900
+
+
+class Hardened:
+    """The machine as a host of a site of its own, ready for the role."""
+
+    def __init__(self, folder: Path) -> None:
+        self.machine = Machine(folder)
+        self.site = folder / "machine"
+        self.state = folder / "state" / "machine"
+        shutil.copytree(project_root() / "inventories/lab", self.site)
+        hosts = self.site / "hosts.yml"
+        able = ", ".join(f"{name}: true" for name in ABLE)
+        text = re.sub(r"capabilities: \{.*?\}", f"capabilities: {{{able}}}", hosts.read_text("utf-8"))
+        hosts.write_text(text, "utf-8")
+        (self.site / "people.yml").write_text(PEOPLE, "utf-8")
+
+    def begin(self) -> None:
+        """Start the machine, and make the site's authority, whose key signs for the deploying account."""
+        self.machine.make()
+        self.state.mkdir(parents=True, mode=0o700)
+        shutil.copy(self.machine.ssh_config, self.state / "ssh_config")
+        (self.machine.folder / "authority").mkdir()
+        authority = ssh.new_key(self.machine.folder / "authority", "authority")
+        shutil.copy(f"{authority}.pub", self.state / ssh.AUTHORITY_FILE)
+        self.certify("socle", self.machine.folder / ssh.KEY_FILE)
+        self.machine.start()
+
+    def certify(self, principal: str, key: Path) -> None:
+        """Sign a key for a principal, for one hour."""
+        sign = ["ssh-keygen", "-q", "-s", self.machine.folder / "authority" / ssh.KEY_FILE, "-I", principal]
+        names = ["-n", principal, "-V", "-1m:+1h", f"{key}.pub"]
+        subprocess.run([*sign, *names], check=True, capture_output=True)
+
+    def apply(self) -> str:
+        """Run the role; what Ansible printed."""
+        program = Path(sys.executable).with_name("ansible-playbook")
+        names = ("--extra-vars", f"only_role=hardening only_hosts={HOST}")
+        done = subprocess.run(
+            [program, "-i", self.site / "site.yml", "playbooks/role.yml", *names],
+            cwd=project_root(),
+            env={**os.environ, "SOCLE_STATE": str(self.state.parent), "ANSIBLE_NOCOLOR": "1"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=SECONDS,
+        )
+        assert done.returncode == 0, (
+            f"{done.stdout}\n{done.stderr}\n{self.machine.console.read_text()[-2000:]}"
+        )
+        return done.stdout
+
+    def traits(self) -> HostTraits:
+        """What the rules know of the machine, by the site's own files."""
+        site = load(self.site)
+        people = {login: person.model_dump() for login, person in site.people.people.items()}
+        key = (self.state / ssh.AUTHORITY_FILE).read_text().strip()
+        return HostTraits(site.hosts[HOST].groups, ABLE, "socle", tuple(accounts_of(people)), key)
+
+    def options_of_the_next_start(self) -> str:
+        """What GRUB, which this machine does not start by, would hand to the kernel."""
+        found = LINE_OF_GRUB.search(self.machine.root("cat /boot/grub/grub.cfg"))
+        assert found, "grub.cfg starts no kernel"
+        return found[1]
+
+    def read(self, wanted: list[Check]) -> dict[str, str]:
+        """What the commands of all checks print, by the check's name, in one session."""
+        mark = "----socle----"
+        script = "\n".join(f"echo {mark}{check.name}\n{check.command} 2>&1" for check in wanted)
+        parts = self.machine.root(script + "\n").split(mark)[1:]
+        return {name: text for name, _end, text in (part.partition("\n") for part in parts)}
+
+
+@pytest.fixture(scope="module")
+def hardened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hardened]:
+    """The machine after the role, started with the options that the role wrote."""
+    found = Hardened(tmp_path_factory.mktemp("host"))
+    try:
+        found.begin()
+        assert "changed=0" not in found.apply()
+        options = found.options_of_the_next_start()
+        found.machine.halt()
+        found.machine.start(f"{COMMAND_LINE} {options}")
+        yield found
+    finally:
+        found.machine.end()
+
+
+def test_every_rule_holds_on_the_machine(hardened: Hardened) -> None:
+    wanted = checks(applied(hardened.traits()))
+    texts = hardened.read(wanted)
+    assert set(texts) == {check.name for check in wanted}
+    wrong = {check.name: check.judge(texts[check.name]) for check in wanted}
+    assert {name: problems for name, problems in wrong.items() if problems} == {}
+
+
+def test_a_setting_that_somebody_changed_is_noticed(hardened: Hardened) -> None:
+    rule = next(c for c in checks(applied(hardened.traits())) if "kernel.kptr_restrict" in c.rule.settings)
+    hardened.machine.root("sysctl -q kernel.kptr_restrict=0")
+    assert rule.judge(hardened.read([rule])[rule.name]) == ["kernel.kptr_restrict is 0, expected 2"]
+    hardened.machine.root("sysctl -q kernel.kptr_restrict=2")
+    assert rule.judge(hardened.read([rule])[rule.name]) == []
+
+
+def test_services_run(hardened: Hardened) -> None:
+    assert hardened.machine.root("systemctl --failed --no-legend --plain").strip() == ""
+    assert (
+        hardened.machine.root("systemctl is-active auditd apparmor socle-aide.timer").split()
+        == ["active"] * 3
+    )
+
+
+def test_the_report_is_on_the_machine(hardened: Hardened) -> None:
+    report = json.loads(hardened.machine.root("cat /etc/socle/hardening.json"))
+    assert {"held", "not_evaluated", "deviations"} <= set(report)
+    assert not [item for item in report["not_evaluated"] if "people" not in item["reason"]]
+
+
+def test_a_person_comes_in_with_their_rights_and_leaves_a_trace(hardened: Hardened, tmp_path: Path) -> None:
+    key = ssh.new_key(tmp_path, "alice")
+    hardened.certify("alice", key)
+
+    def alice(command: str) -> subprocess.CompletedProcess[str]:
+        identity = ["-o", f"CertificateFile={key}-cert.pub", "-i", str(key)]
+        own = ["-F", "none", *identity, "-o", "IdentitiesOnly=yes", "-p", str(hardened.machine.port)]
+        known = [
+            "-o",
+            f"UserKnownHostsFile={hardened.machine.folder}/known_hosts",
+            "-o",
+            "HostKeyAlias=machine",
+        ]
+        return subprocess.run(
+            ["ssh", "-tt", *own, *known, "alice@127.0.0.1", command],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+            stdin=subprocess.DEVNULL,
+        )
+
+    assert "alice" in alice("id -un").stdout
+    allowed = alice("sudo -n /usr/bin/systemctl --no-pager --failed")
+    assert allowed.returncode == 0, allowed.stdout
+    for command in ("/usr/bin/cat /etc/shadow", "/bin/sh", "/usr/bin/systemctl --no-pager --failed --all"):
+        assert alice(f"sudo -n {command}").returncode != 0
+    journal = hardened.machine.root("journalctl --no-pager -t sudo -o cat")
+    assert "alice : " in journal
+    assert "COMMAND=/usr/bin/systemctl --no-pager --failed" in journal
+    assert "command not allowed" in journal
+    assert "id=" not in hardened.machine.root("ls /var/log/sudo-io 2>/dev/null")
+
+
+def test_nobody_else_comes_in(hardened: Hardened) -> None:
+    bare = [
+        "ssh",
+        "-F",
+        "none",
+        "-o",
+        "BatchMode=yes",
+        "-o",
+        "CertificateFile=none",
+        "-o",
+        "IdentitiesOnly=yes",
+    ]
+    known = ["-o", f"UserKnownHostsFile={hardened.machine.folder}/known_hosts", "-o", "HostKeyAlias=machine"]
+    plain = hardened.machine.folder / "plain"
+    shutil.copy(hardened.machine.folder / ssh.KEY_FILE, plain)
+    target = ["-i", str(plain), "-p", str(hardened.machine.port), "socle@127.0.0.1", "true"]
+    done = subprocess.run([*bare, *known, *target], capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 255
+    assert "Permission denied (publickey)" in done.stderr
+
+
+def test_a_second_run_changes_nothing(hardened: Hardened) -> None:
+    assert "changed=0" in hardened.apply()
