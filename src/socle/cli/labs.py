@@ -18,6 +18,9 @@ from socle.lab import Lab
 FORGOTTEN = ("vault", "stacks")
 """Folders of the state that describe nothing once the nodes are gone: OpenBao's keys, the stacks' states."""
 
+AUTHORITIES = ("ca.pem", "ssh_user_authority.pub", "known_hosts_authority", "id_ed25519-cert.pub")
+"""Files of the state that nodes made anew know nothing of."""
+
 lab_app = typer.Typer(help="The site's nodes as containers on this machine.", no_args_is_help=True)
 app.add_typer(lab_app, name="lab")
 
@@ -67,7 +70,8 @@ def reset(
         for name in FORGOTTEN:
             if (lab.state / name).is_dir():
                 shutil.rmtree(lab.state / name)
-        (lab.state / "ca.pem").unlink(missing_ok=True)
+        for name in AUTHORITIES:
+            (lab.state / name).unlink(missing_ok=True)
 
 
 @lab_app.command(epilog=examples("socle lab status", "socle lab status --json"))

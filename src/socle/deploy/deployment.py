@@ -19,6 +19,7 @@ from socle.deploy.progress import Screen
 from socle.errors import ExitCode, SocleError
 from socle.paths import state_dir
 from socle.site import Host, Site, register
+from socle.site.ansible import user_authority
 from socle.site.hosts import Group
 
 if TYPE_CHECKING:
@@ -151,6 +152,7 @@ class Deployment:
 
     def _check(self, hosts: Sequence[Host]) -> Phase:
         def check(reporter: Reporter) -> None:
+            self._come_in(reporter)
             reporter.tell("nodes answer and have room")
             check_names(self.site)
             check_nodes(self.site, hosts)
@@ -181,9 +183,24 @@ class Deployment:
             override = tools.BinaryOverride(Path(binary["path"]), binary["sha256"]) if binary else None
             tools.resolve(name, override, lambda progress: reporter.tell(str(progress)))
 
+    def _come_in(self, reporter: Reporter) -> None:
+        """A certificate for the deploying account, once there is an authority.
+
+        Where OpenBao does not answer, what is at hand is used: the deployment may be what starts OpenBao.
+        """
+        if not user_authority(self.site):
+            return
+        try:
+            vault.ssh_certificate(vault.place_of(self.site, catalogue.load()))
+        except SocleError as error:
+            if error.exit_code not in {ExitCode.UNREACHABLE, ExitCode.PREREQUISITE}:
+                raise
+            reporter.tell(f"no new SSH certificate: {error}")
+
     def _prepare_keys(self, reporter: Reporter) -> None:
         place = vault.place_of(self.site, catalogue.load())
         changed = vault.prepare(place, reporter.tell)
+        vault.ssh_certificate(place)
         self._environment.update(vault.ansible_environment(place))
         reporter.did(int(changed))
 

@@ -103,6 +103,24 @@ def configure(speaker: Any, place: Place) -> None:
     durable.write(place.state / AUTHORITY_FILE, f"{users}\n")
     patterns = ",".join(pattern for host in place.hosts for pattern in (host.name, host.address))
     durable.write(place.state / KNOWN_HOSTS, f"@cert-authority {patterns} {hosts}\n" if patterns else "")
+    _client_settings(place)
+
+
+def _client_settings(place: Place) -> None:
+    """How the deploying machine comes in where nobody said it yet: by certificate, to certified hosts.
+
+    The keys of the account that deploys are tried as well: they are what a host knows at first.
+    """
+    path = place.state / "ssh_config"
+    if path.exists() or not place.hosts:
+        return
+    hosts = "".join(f"Host {host.name}\n  HostName {host.address}\n\n" for host in place.hosts)
+    patterns = " ".join(pattern for host in place.hosts for pattern in (host.name, host.address))
+    durable.write(
+        path,
+        f"{hosts}Host {patterns}\n  User {place.deploy_user}\n  IdentityFile {place.state / KEY_FILE}\n"
+        f"  UserKnownHostsFile ~/.ssh/known_hosts {place.state / KNOWN_HOSTS}\n  StrictHostKeyChecking yes\n",
+    )
 
 
 def wanted(place: Place) -> list[Any]:
