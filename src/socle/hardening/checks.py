@@ -114,8 +114,8 @@ def _mounts(rule: Rule, text: str) -> Iterator[str]:
 def _permissions(rule: Rule, text: str) -> Iterator[str]:
     for line in _kept(text):
         path, rights = line.split(" ", 1)
-        if rule.settings[path] != rights:
-            yield f"{path} is {rights}, expected {rule.settings[path]}"
+        if rule.settings.get(path) != rights:
+            yield f"{path} is {rights}, expected {rule.settings.get(path, 'nothing')}"
 
 
 def _services(rule: Rule, text: str) -> Iterator[str]:
