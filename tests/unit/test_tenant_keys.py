@@ -2,124 +2,37 @@
 
 from __future__ import annotations
 
-import io
-import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import hvac
 import pytest
 
-from socle.errors import SocleError
-from socle.vault import configuration, policies, tenant_keys
-from socle.vault.place import Place, ServiceLogin, VaultNode
+from socle.cli.app import run
+from socle.errors import ExitCode, SocleError
+from socle.vault import tenant_keys
 from socle_barbican import login
 from socle_barbican.api import RefusedError, UnavailableError
 from socle_barbican.transit import KeyGoneError, NotItsOwnError, Settings, Transit
-from tests.unit import barbican_interface
+from stacks.tenant.plan import domain_name
+from tests.unit.tenant_vault import (
+    BARBICAN,
+    ONE,
+    SECRET,
+    TWO,
+    Vault,
+    give_login,
+    tenant_vault,
+    wait_until_active,
+)
 from tests.unit.test_openbao import Server
-
-BARBICAN = ServiceLogin("barbican", "ctl1", "127.0.0.1")
-ONE, TWO = "t-0123456789ab.aaaa0001", "t-ba9876543210.bbbb0002"
-SECRET = b"volume key of sixty-four bytes: 0123456789abcdef0123456789abcdef"
-
-
-@dataclass
-class Vault:
-    """An OpenBao that is configured as a site's, with what a test needs to look into it."""
-
-    server: Server
-    place: Place
-    root: Any
-    unseal_key: str
-    login_file: Path
-
-    @property
-    def addresses(self) -> tuple[str, ...]:
-        return (self.place.nodes[0].url,)
-
-    @property
-    def settings(self) -> Settings:
-        ca = str(self.server.folder / "crt")
-        return Settings(self.addresses, ca, str(self.login_file), tenant_keys.MOUNT, 3.0)
-
-    def speaker(self, token: str) -> Any:
-        return hvac.Client(url=self.addresses[0], token=token, verify=str(self.server.folder / "crt"))
-
-    def token_of(self, role: str, **more: Any) -> Any:
-        """A client that is logged in by an AppRole."""
-        self.root.write_data(
-            f"auth/approle/role/{role}", data={**policies.approles(self.place)[role], **more}
-        )
-        role_id = self.root.read(f"auth/approle/role/{role}/role-id")["data"]["role_id"]
-        secret = self.root.write_data(f"auth/approle/role/{role}/secret-id", data={})["data"]["secret_id"]
-        made = self.speaker("")
-        made.auth.approle.login(role_id, secret)
-        return made
-
-    def audit(self) -> str:
-        return self.server.folder.joinpath("audit.log").read_text()
 
 
 @pytest.fixture(scope="module")
 def vault(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vault]:
-    folder = tmp_path_factory.mktemp("tenants")
-    server = Server(folder)
-    server.configure()
-    server.start()
-    place = Place(
-        site="probe",
-        title="Probe",
-        nodes=(VaultNode("one", "127.0.0.1", server.port),),
-        deploy_user="socle",
-        deployers=("127.0.0.1",),
-        shares=1,
-        threshold=1,
-        seal="shamir",
-        custody="local",
-        hosts=(),
-        secrets={},
-        services=(BARBICAN,),
-    )
-    root = hvac.Client(url=place.nodes[0].url, verify=str(folder / "crt"))
-    answer = root.sys.initialize(1, 1)
-    root.sys.submit_unseal_key(answer["keys_base64"][0])
-    root.token = answer["root_token"]
-    made = Vault(server, place, root, answer["keys_base64"][0], folder / "login" / "openbao.json")
-    wait_until_active(made)
-    configuration._mounts(root)
-    configuration._policies(root, place)
-    configuration._approles(root, place)
-    made.login_file.parent.mkdir()
-    give_login(made)
-    yield made
-    server.stop()
-
-
-def wait_until_active(vault: Vault) -> None:
-    end = time.monotonic() + 20
-    while not isinstance(vault.root.sys.read_health_status(method="GET"), dict):
-        assert time.monotonic() < end
-        time.sleep(0.1)
-
-
-def give_login(vault: Vault, **role: Any) -> None:
-    """A wrapped login, opened and kept by the program that the controllers run."""
-    path = f"auth/approle/role/{BARBICAN.role}"
-    vault.root.write_data(path, data={**policies.approles(vault.place)[BARBICAN.role], **role})
-    role_id = vault.root.read(f"{path}/role-id")["data"]["role_id"]
-    wrapped = vault.root.write_data(f"{path}/secret-id", data={}, wrap_ttl="60s")["wrap_info"]["token"]
-    given = {
-        "role_id": role_id,
-        "wrapping_token": wrapped,
-        "trust": vault.server.folder.joinpath("crt").read_text(),
-    }
-    login.take(str(vault.login_file), vault.addresses, io.StringIO(json.dumps(given)))
+    with tenant_vault(tmp_path_factory.mktemp("tenants")) as made:
+        yield made
 
 
 @pytest.fixture
@@ -316,84 +229,6 @@ def test_untrusted_openbao_is_not_spoken_to(vault: Vault, tmp_path: Path) -> Non
         Transit(settings).ensure_key(ONE)
 
 
-@pytest.fixture
-def barbican(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
-    """The plugin as Barbican loads it: ``plugin``, its module, and ``request``, who calls."""
-    current = barbican_interface.install(monkeypatch)
-    module = import_module("socle_barbican.plugin")
-    made = vault.settings
-    own = SimpleNamespace(
-        addresses=list(made.addresses),
-        ca_file=made.ca_file,
-        login_file=made.login_file,
-        mount=made.mount,
-        timeout=made.timeout,
-    )
-    current.module, current.plugin = module, module.TransitCrypto(SimpleNamespace(socle_transit=own))
-    return current
-
-
-def call_from(barbican: SimpleNamespace, project: str, domain: str, identity: str) -> Any:
-    """A project's first request, which binds its key."""
-    barbican.request = SimpleNamespace(
-        project_id=project, project_domain_id=identity, project_domain_name=domain
-    )
-    return barbican.plugin.bind_kek_metadata(barbican_interface.kek(project))
-
-
-def test_projects_of_one_domain_share_its_key_and_not_their_secrets(barbican: SimpleNamespace) -> None:
-    keys = {p: call_from(barbican, p, "t-0123456789ab", "aaaa0001") for p in ("prod", "test")}
-    assert {key.plugin_meta for key in keys.values()} == {ONE}
-    wrapped = barbican.plugin.encrypt(SimpleNamespace(unencrypted=SECRET), keys["prod"], "prod").cypher_text
-    given = SimpleNamespace(encrypted=wrapped)
-    assert barbican.plugin.decrypt(given, keys["prod"], None, "prod") == SECRET
-    with pytest.raises(barbican.module.SecretUnreadable):
-        barbican.plugin.decrypt(given, keys["test"], None, "test")
-
-
-def test_generated_keys_are_of_the_asked_length_and_differ(barbican: SimpleNamespace) -> None:
-    key = call_from(barbican, "prod", "t-0123456789ab", "aaaa0001")
-    asked = SimpleNamespace(bit_length=512)
-    wrapped = [barbican.plugin.generate_symmetric(asked, key, "prod").cypher_text for _ in range(2)]
-    opened = [barbican.plugin.decrypt(SimpleNamespace(encrypted=w), key, None, "prod") for w in wrapped]
-    assert [len(o) for o in opened] == [64, 64]
-    assert opened[0] != opened[1]
-
-
-def test_unusual_name_of_a_domain(barbican: SimpleNamespace) -> None:
-    key = call_from(barbican, "p", "Mairie de / Saint-Élan" + "x" * 80, "ffff")
-    assert key.plugin_meta == ("Mairie-de---Saint--lan" + "x" * 80)[:64] + ".ffff"
-
-
-def test_request_of_another_project_binds_no_key(barbican: SimpleNamespace) -> None:
-    call_from(barbican, "p", "d", "f1")
-    with pytest.raises(barbican.module.KeysUnavailable, match="which domain"):
-        barbican.plugin.bind_kek_metadata(barbican_interface.kek("other"))
-
-
-def test_errors_have_their_http_status(barbican: SimpleNamespace, vault: Vault) -> None:
-    key = call_from(barbican, "p", "t-666666666666", "eeee0006")
-    wrapped = barbican.plugin.encrypt(SimpleNamespace(unencrypted=SECRET), key, "p").cypher_text
-    tenant_keys.erase(vault.place, vault.token_of(tenant_keys.ERASER), "t-666666666666")
-    with pytest.raises(barbican_interface.HTTPError) as caught:
-        barbican.plugin.decrypt(SimpleNamespace(encrypted=wrapped), key, None, "p")
-    assert caught.value.status_code == 410
-    dead = SimpleNamespace(**{**vars(barbican.plugin.transit.settings), "addresses": ["https://127.0.0.1:1"]})
-    plugin = barbican.module.TransitCrypto(SimpleNamespace(socle_transit=dead))
-    with pytest.raises(barbican_interface.HTTPError) as caught:
-        plugin.decrypt(SimpleNamespace(encrypted=wrapped), key, None, "p")
-    assert caught.value.status_code == 503
-    assert SECRET.decode() not in str(caught.value)
-
-
-def test_what_the_plugin_takes(barbican: SimpleNamespace) -> None:
-    supports, kinds = barbican.plugin.supports, barbican_interface.PluginSupportTypes
-    assert supports(kinds.ENCRYPT_DECRYPT)
-    assert supports(kinds.SYMMETRIC_KEY_GENERATION, "aes", 512, "xts")
-    assert not supports(kinds.SYMMETRIC_KEY_GENERATION, "des", 64, None)
-    assert not supports(kinds.ASYMMETRIC_KEY_GENERATION, "rsa", 4096, None)
-
-
 def test_refusal_names_the_path_and_no_secret(vault: Vault) -> None:
     transit = Transit(
         Settings(*(getattr(vault.settings, n) for n in ("addresses", "ca_file", "login_file")), "kv", 3.0)
@@ -406,3 +241,23 @@ def test_refusal_names_the_path_and_no_secret(vault: Vault) -> None:
 def test_erasure_says_when_openbao_refuses(vault: Vault) -> None:
     with pytest.raises(SocleError, match="permission denied"):
         tenant_keys.erase(vault.place, vault.token_of(BARBICAN.role), "t-1")
+
+
+def test_the_command_erases_the_tenant_that_was_named(
+    transit: Transit, vault: Vault, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    siren, other = "210000014", "210000022"
+    names = {s: f"{domain_name(s)}.f00d" for s in (siren, other)}
+    kept = {s: (transit.ensure_key(n), transit.encrypt(n, SECRET, "project:p"))[1] for s, n in names.items()}
+    eraser = vault.token_of(tenant_keys.ERASER)
+    monkeypatch.setattr("socle.vault.eraser_client", lambda _place: eraser)
+    monkeypatch.setattr("socle.vault.place_of", lambda _site, _catalogue: vault.place)
+    assert run(["tenant", "erase-keys", siren]) == ExitCode.USAGE
+    assert transit.decrypt(names[siren], kept[siren], "project:p") == SECRET
+    assert run(["tenant", "erase-keys", siren, "--yes-erase", siren]) == 0
+    assert names[siren] in capsys.readouterr().out.replace("\n", "")
+    with pytest.raises(KeyGoneError):
+        transit.decrypt(names[siren], kept[siren], "project:p")
+    assert transit.decrypt(names[other], kept[other], "project:p") == SECRET
+    assert run(["tenant", "erase-keys", siren, "--yes-erase", siren]) == 0
+    assert "has no key" in capsys.readouterr().out
