@@ -18,7 +18,7 @@ class Cinder:
     """Volume types and their encryption, as much as is asked of them."""
 
     def __init__(self, *types: tuple[str, bool, dict[str, Any]], in_use: bool = False) -> None:
-        self.kinds = [SimpleNamespace(name=name, is_public=public) for name, public, _e in types]
+        self.kinds = [SimpleNamespace(id=name, name=name, is_public=public) for name, public, _e in types]
         self.encryption = {name: dict(encryption) for name, _public, encryption in types}
         self.in_use = in_use
 
@@ -40,8 +40,11 @@ class Cinder:
     def delete_type_encryption(self, volume_type: Any) -> None:
         self.encryption[volume_type.name] = {}
 
-    def update_type(self, kind: Any, is_public: bool) -> None:
-        kind.is_public = is_public
+    def put(self, path: str, json: Any) -> Any:
+        """``PUT /types/{id}``: Cinder 26 reads ``is_public``, and no name with a prefix."""
+        (kind,) = (kind for kind in self.kinds if path == f"/types/{kind.id}")
+        kind.is_public = json["volume_type"]["is_public"]
+        return SimpleNamespace(status_code=200)
 
 
 @pytest.mark.parametrize("former", [{}, {**ENCRYPTION, "key_size": 128}], ids=["none", "another"])
