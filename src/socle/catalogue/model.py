@@ -86,6 +86,8 @@ class Component(_Entry):
     databases: tuple[str, ...] = ()
     queue: bool = False
     identity: Identity | None = None
+    vault_login: bool = False
+    """Whether it logs in to OpenBao itself, on each of its hosts by an AppRole of its own."""
     secrets: dict[str, SecretKind] = Field(default_factory=dict)
     certificates: dict[str, Certificate] = Field(default_factory=dict)
     listeners: dict[str, Listener] = Field(default_factory=dict)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -32,6 +32,9 @@ def one_of(kind: str, first: str, second: str) -> PydanticCustomError:
     """The error of an entry that must hold exactly one of two keys."""
     context = {"kind": kind, "expected": f"`{first}` or `{second}`", "example": f"{first}: …"}
     return PydanticCustomError("socle", "{kind}", context)
+
+
+VOLUME_TYPE: Final = "encrypted"
 
 
 class Contact(Entry):
@@ -193,6 +196,9 @@ class Storage(Entry):
     osds: tuple[Osd, ...] = Field(description="OSDs of each storage host that names none of its own")
     overcommit: Ratio = Field(
         1.0, description="Volumes promised over usable space; above 1 counts on thin ones"
+    )
+    volume_type: Literal["encrypted"] = Field(
+        VOLUME_TYPE, description="The type of every volume, and Cinder's default; no other can be chosen"
     )
 
 

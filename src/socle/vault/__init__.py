@@ -11,7 +11,14 @@ from collections.abc import Callable
 from socle.vault.api import plainly
 from socle.vault.configuration import configure
 from socle.vault.generated import ensure_secrets
-from socle.vault.login import ansible_environment, secret, stack_key, stacks_client, stacks_environment
+from socle.vault.login import (
+    ansible_environment,
+    eraser_client,
+    secret,
+    stack_key,
+    stacks_client,
+    stacks_environment,
+)
 from socle.vault.place import Place, place_of
 from socle.vault.seal import NodeStatus, initialise, status, unseal
 
@@ -21,6 +28,7 @@ __all__ = [
     "ansible_environment",
     "configure",
     "ensure_secrets",
+    "eraser_client",
     "initialise",
     "place_of",
     "plainly",

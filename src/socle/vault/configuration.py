@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 from socle import durable
-from socle.vault import pki
+from socle.vault import pki, tenant_keys
 from socle.vault.api import client, plainly
 from socle.vault.place import Place
 from socle.vault.policies import KV, PKI_ROOT, PKI_SERVICES, TRANSIT, approles, pki_role, policies, text
@@ -16,9 +16,12 @@ from socle.vault.seal import active_node, cluster_id, forget_root_token, root_to
 
 MARKER = "configured.json"
 DEPLOYER = "deployer.json"
+OF_HOSTS = ("host-", "service-")
+"""How the names of policies and AppRoles begin that go when their host does."""
 MOUNTS: dict[str, dict[str, Any]] = {
     KV: {"backend_type": "kv", "options": {"version": "2"}},
     TRANSIT: {"backend_type": "transit"},
+    tenant_keys.MOUNT: {"backend_type": "transit"},
     PKI_ROOT: {"backend_type": "pki", "config": {"max_lease_ttl": pki.ROOT_TTL}},
     PKI_SERVICES: {"backend_type": "pki", "config": {"max_lease_ttl": pki.SERVICES_TTL}},
 }
@@ -84,7 +87,7 @@ def _policies(speaker: Any, place: Place) -> None:
     for name, rules in wanted.items():
         speaker.sys.create_or_update_acl_policy(name, text(rules), pretty_print=False)
     for name in speaker.sys.list_acl_policies()["data"]["keys"]:
-        if name.startswith("host-") and name not in wanted:
+        if name.startswith(OF_HOSTS) and name not in wanted:
             speaker.sys.delete_acl_policy(name)
 
 
@@ -95,7 +98,7 @@ def _approles(speaker: Any, place: Place) -> None:
     for mount in ("auth/approle/role", f"{PKI_SERVICES}/roles"):
         listed = speaker.list(mount)
         for name in listed["data"]["keys"] if listed else []:
-            if name.startswith("host-") and name not in wanted:
+            if name.startswith(OF_HOSTS) and name not in wanted:
                 speaker.delete(f"{mount}/{name}")
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from socle import durable
 from socle.errors import ExitCode, SocleError
+from socle.vault import tenant_keys
 from socle.vault.api import client, plainly
 from socle.vault.configuration import DEPLOYER
 from socle.vault.place import Place
@@ -72,6 +73,11 @@ def stacks_environment(place: Place) -> dict[str, str]:
 def stacks_client(place: Place) -> Any:
     """A client that may do what stacks may: their keys, the tenants' secrets, Keystone's administrator."""
     return client(place, active_node(place), token_of(place, "stacks"))
+
+
+def eraser_client(place: Place) -> Any:
+    """A client that may delete the tenants' keys, and use none."""
+    return client(place, active_node(place), token_of(place, tenant_keys.ERASER))
 
 
 def stack_key(place: Place, stack: str, speaker: Any = None) -> str:

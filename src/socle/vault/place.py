@@ -52,6 +52,20 @@ class CertifiedHost:
 
 
 @dataclass(frozen=True)
+class ServiceLogin:
+    """A component that logs in to OpenBao itself, on one of its hosts."""
+
+    component: str
+    host: str
+    address: str
+
+    @property
+    def role(self) -> str:
+        """Name of its AppRole and its policy."""
+        return f"service-{self.component}-{self.host}"
+
+
+@dataclass(frozen=True)
 class Place:
     """One site's OpenBao as the deploying machine sees it."""
 
@@ -67,6 +81,7 @@ class Place:
     hosts: tuple[CertifiedHost, ...]
     secrets: dict[str, dict[str, str]]
     """Component to its secrets' kinds, by name."""
+    services: tuple[ServiceLogin, ...] = ()
 
     @property
     def state(self) -> Path:
@@ -114,4 +129,10 @@ def place_of(site: Site, catalogue: Catalogue) -> Place:
         custody=settings.openbao.custody,
         hosts=tuple(certified),
         secrets={name: dict(c.secrets) for name, c in catalogue.components.items() if c.secrets},
+        services=tuple(
+            ServiceLogin(name, host.name, host.address)
+            for host in site.hosts.values()
+            for name, component in catalogue.of_groups(host.groups).items()
+            if component.vault_login
+        ),
     )

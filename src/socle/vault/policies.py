@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from socle.vault import tenant_keys
 from socle.vault.place import CertifiedHost, Place
 
 KV, TRANSIT = "kv", "transit"
@@ -13,6 +14,9 @@ WRAPPED = {"min_wrapping_ttl": "1s", "max_wrapping_ttl": "5m"}
 CERTIFICATE_TTL = "720h"  # 30 days
 PLATFORM_SECRETS = ("keystone",)
 """Components whose secrets the stacks log in with."""
+
+SERVICES = {"barbican": tenant_keys.use()}
+"""What a component may do that logs in itself."""
 
 type Rules = dict[str, dict[str, Any]]
 
@@ -23,7 +27,9 @@ def policies(place: Place) -> dict[str, Rules]:
         "deployer": deployer(place),
         "ansible": ansible(place),
         "stacks": stacks(),
+        tenant_keys.ERASER: tenant_keys.erasing(),
         **{host.role: of_host(host) for host in place.hosts},
+        **{service.role: SERVICES[service.component] for service in place.services},
     }
 
 
@@ -33,7 +39,7 @@ def deployer(place: Place) -> Rules:
     for component in place.secrets:
         rules[f"{KV}/subkeys/services/{component}"] = {"capabilities": ["read"]}
         rules[f"{KV}/data/services/{component}"] = {"capabilities": ["create", "patch"]}
-    for role in ("ansible", "stacks"):
+    for role in ("ansible", "stacks", tenant_keys.ERASER):
         rules[f"auth/approle/role/{role}/secret-id"] = {"capabilities": ["create", "update"], **WRAPPED}
         rules[f"auth/approle/role/{role}/role-id"] = {"capabilities": ["read"]}
     return rules
@@ -44,9 +50,10 @@ def ansible(place: Place) -> Rules:
     rules: Rules = {
         f"{KV}/data/services/{component}": {"capabilities": ["read"]} for component in place.secrets
     }
-    for host in place.hosts:
-        rules[f"auth/approle/role/{host.role}/role-id"] = {"capabilities": ["read"]}
-        rules[f"auth/approle/role/{host.role}/secret-id"] = {"capabilities": ["create", "update"], **WRAPPED}
+    roles = [host.role for host in place.hosts] + [service.role for service in place.services]
+    for role in roles:
+        rules[f"auth/approle/role/{role}/role-id"] = {"capabilities": ["read"]}
+        rules[f"auth/approle/role/{role}/secret-id"] = {"capabilities": ["create", "update"], **WRAPPED}
     return rules
 
 
@@ -81,8 +88,12 @@ def approles(place: Place) -> dict[str, dict[str, Any]]:
         "ansible": _approle("ansible", deploying, "2h", "2h", short),
         "stacks": _approle("stacks", deploying, "2h", "2h", short),
     }
+    roles[tenant_keys.ERASER] = _approle(tenant_keys.ERASER, deploying, "15m", "15m", short)
     for host in place.hosts:
         roles[host.role] = _approle(host.role, [_single(host.address)], "5m", "5m", lasting)
+    for service in place.services:
+        # Renewed as long as the service runs, and asked for anew once a day.
+        roles[service.role] = _approle(service.role, [_single(service.address)], "1h", "24h", lasting)
     return roles
 
 
