@@ -118,10 +118,10 @@ class OpenBao(Entry):
     seal: Literal["shamir", "pkcs11"] = "shamir"
     shares: Positive = 5
     threshold: Positive = 3
-    custody: Literal["custodians", "local"] = Field(
+    custody: Literal["custodians", "test-custodians"] = Field(
         "custodians",
-        description="Who holds the unseal shares: the custodians of people.yml (each by a PGP key), "
-        "or the site's state folder (for a lab only)",
+        description="Who holds the unseal shares: the custodians of people.yml, each by a PGP key. For a lab "
+        "only, this machine can make the keys of those people and play their parts",
     )
 
     @model_validator(mode="after")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -52,6 +52,17 @@ class CertifiedHost:
 
 
 @dataclass(frozen=True)
+class Custodian:
+    """A person who holds one share of the seal."""
+
+    login: str
+    name: str
+    email: str
+    pgp_key: str | None = None
+    """Armoured; none for a test custodian, whose key is made on this machine."""
+
+
+@dataclass(frozen=True)
 class Place:
     """One site's OpenBao as the deploying machine sees it."""
 
@@ -63,10 +74,13 @@ class Place:
     shares: int
     threshold: int
     seal: Literal["shamir", "pkcs11"]
-    custody: Literal["custodians", "local"]
+    custody: Literal["custodians", "test-custodians"]
     hosts: tuple[CertifiedHost, ...]
     secrets: dict[str, dict[str, str]]
     """Component to its secrets' kinds, by name."""
+    custodians: tuple[Custodian, ...] = ()
+    people: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Login of each administrator to the roles of people.yml."""
 
     @property
     def state(self) -> Path:
@@ -75,7 +89,7 @@ class Place:
 
     @property
     def folder(self) -> Path:
-        """Unseal shares, logins and markers, mode 0700."""
+        """Encrypted shares, logins and markers, mode 0700."""
         path = self.state / "vault"
         path.mkdir(mode=0o700, exist_ok=True)
         return path
@@ -114,4 +128,14 @@ def place_of(site: Site, catalogue: Catalogue) -> Place:
         custody=settings.openbao.custody,
         hosts=tuple(certified),
         secrets={name: dict(c.secrets) for name, c in catalogue.components.items() if c.secrets},
+        custodians=tuple(
+            Custodian(
+                login,
+                site.people.people[login].name,
+                site.people.people[login].email,
+                site.people.people[login].pgp_key,
+            )
+            for login in site.people.custodians
+        ),
+        people={login: tuple(person.roles) for login, person in site.people.people.items()},
     )
