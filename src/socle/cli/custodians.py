@@ -12,7 +12,7 @@ import typer
 from socle import catalogue, vault
 from socle.cli.app import app, examples, options, out, say
 from socle.errors import ExitCode, SocleError
-from socle.vault import custody, pgp
+from socle.vault import custody, people, pgp, qrcode
 from socle.vault.place import Place
 
 vault_app = typer.Typer(help="OpenBao's seal, its custodians and the people it knows.", no_args_is_help=True)
@@ -139,3 +139,45 @@ def rekey(context: typer.Context) -> None:
     former = custody.shares_of(place) if (place.folder / custody.FORMER).exists() else shares_of(place)
     vault.rekey(place, former, shares_of(place), tell)
     tell(f"OpenBao has new shares for {', '.join(c.login for c in place.custodians)}; the former are useless")
+
+
+@vault_app.command(epilog=examples("socle vault enrol rita.audit"))
+def enrol(
+    context: typer.Context,
+    login: Annotated[str, typer.Argument(metavar="PERSON", help="A login of people.yml.")],
+) -> None:
+    """Give a person their account in OpenBao: a password of their own and a second factor (TOTP).
+
+    A quorum of custodians allows it, so nobody alone can become somebody else. Shows the authenticator's
+    address and QR code once. What the person had before is dead: password, second factor, sessions.
+
+    On standard input: the password first, then the shares, one a line.
+
+    Exit codes: 2 nobody of that name, or the password is too short; 6 OpenBao is sealed.
+    """
+    place = place_of(context)
+    password = new_password(login)
+    made = people.enrol(place, shares_of(place), login, password)
+    tell(f"{login} is enrolled. Let the authenticator read this now; it is not shown again:")
+    sys.stdout.write(qrcode.drawn(made.picture))
+    tell(made.url)
+
+
+def new_password(login: str) -> str:
+    """A password, typed twice when somebody types."""
+    password = secret_line(f"New password of {login}: ")
+    if sys.stdin.isatty() and password != secret_line("Once more: "):
+        raise SocleError("the two passwords differ", write="begin again", exit_code=ExitCode.USAGE)
+    return password
+
+
+@vault_app.command(epilog=examples("export BAO_TOKEN=$(socle vault login rita.audit)"))
+def login(
+    context: typer.Context,
+    person: Annotated[str, typer.Argument(metavar="PERSON", help="A login of people.yml.")],
+) -> None:
+    """Log in to OpenBao with password and code, and print a token of one hour for the `bao` command."""
+    place = place_of(context)
+    password = secret_line("Password: ")
+    speaker = people.log_in(place, person, password, secret_line("Code: "))
+    sys.stdout.write(f"{speaker.token}\n")

@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 from socle import durable
-from socle.vault import pki
+from socle.vault import duties, people, pki
 from socle.vault.api import plainly
 from socle.vault.ceremony import forget_root_token
 from socle.vault.custody import Shares, shares_of
@@ -57,7 +57,10 @@ def digest(place: Place) -> str:
         policies(place),
         approles(place),
         {host.role: pki_role(host) for host in place.hosts},
+        place.people,
         inspect.getsource(pki),
+        inspect.getsource(people),
+        inspect.getsource(duties),
     ]
     return hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
 
@@ -68,6 +71,7 @@ def apply(speaker: Any, place: Place) -> None:
     pki.configure(speaker, place)
     _policies(speaker, place)
     _approles(speaker, place)
+    people.configure(speaker, place)
     _deployer_login(speaker, place)
 
 
@@ -81,11 +85,11 @@ def _mounts(speaker: Any) -> None:
 
 
 def _policies(speaker: Any, place: Place) -> None:
-    wanted = policies(place)
+    wanted = {**policies(place), **duties.duties(place)}
     for name, rules in wanted.items():
         speaker.sys.create_or_update_acl_policy(name, text(rules), pretty_print=False)
     for name in speaker.sys.list_acl_policies()["data"]["keys"]:
-        if name.startswith("host-") and name not in wanted:
+        if name.startswith(("host-", "role-")) and name not in wanted:
             speaker.sys.delete_acl_policy(name)
 
 
