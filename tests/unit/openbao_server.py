@@ -83,6 +83,10 @@ class Server:
         self.process.kill()
         self.process.wait()
 
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
     def wipe(self) -> None:
         self.stop()
         subprocess.run(["rm", "-rf", str(self.folder / "data")], check=True)
@@ -120,6 +124,7 @@ def begin(folder: Path, patch: pytest.MonkeyPatch) -> tuple[Server, Place]:
     certificate = made.folder.joinpath("crt").read_text()
     patch.setattr(remote, "bootstrap_certificate", lambda _place, _node: certificate)
     patch.setattr(remote, "reset", lambda _place, _node: made.wipe())
+    patch.setattr(remote, "restart", lambda _place, _node: made.restart())
     return made, Place(
         site="probe",
         title="Probe",

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from socle import durable, vault
 from socle.errors import ExitCode, SocleError
-from socle.vault import ceremony, custody, login, quorum, remote, seal
+from socle.vault import ceremony, custody, login, quorum, remote
 from socle.vault.api import client, plainly
-from socle.vault.place import Place, VaultNode
+from socle.vault.place import Place
 from tests.unit.openbao_server import HOST, SECRETS, Server, begun
 
 
@@ -204,50 +202,3 @@ def test_host_is_certified_for_its_own_names_only(prepared: Place) -> None:
     assert refused(lambda: host.write_data(sign, data=other))
     assert refused(lambda: host.write_data("pki_services/sign/host-ctl2", data=other))
     assert refused(lambda: host.read("kv/data/services/keystone"))
-
-
-def wait_for_voters(place: Place, count: int) -> None:
-    """A node that joins gets its vote when it has been in step for ten seconds."""
-    speaker = client(place, seal.active_node(place), root_token(place))
-    end = time.monotonic() + 60
-    while True:
-        servers = speaker.read("sys/storage/raft/configuration")["data"]["config"]["servers"]
-        if sum(s["voter"] for s in servers) == count:
-            speaker.auth.token.revoke_self()
-            return
-        assert time.monotonic() < end, servers
-        time.sleep(0.5)
-
-
-@pytest.mark.slow
-def test_three_nodes_join_and_come_back_after_a_power_cut(
-    tmp_path: Path, place: Place, server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    three = [
-        server,
-        *(Server(made, f"127.0.0.{n}") for n in (2, 3) for made in [tmp_path / str(n)] if not made.mkdir()),
-    ]
-    server.stop()
-    for one in three:
-        one.configure(*(other for other in three if other is not one))
-        one.start()
-    shown = {one.address: one.folder.joinpath("crt").read_text() for one in three}
-    monkeypatch.setattr(remote, "bootstrap_certificate", lambda _place, node: shown[node.address])
-    nodes = tuple(VaultNode(f"sec{n}", one.address, one.port) for n, one in enumerate(three, start=1))
-    cluster = replace(place, nodes=nodes)
-    try:
-        vault.prepare(cluster)
-        former = vault.secret(cluster, "keystone/admin")
-        assert [s.sealed for s in vault.status(cluster)] == [False] * 3
-        wait_for_voters(cluster, 3)
-        three[0].stop()
-        assert vault.secret(cluster, "keystone/admin") == former, "two of three are enough"
-        for one in three[1:]:
-            one.stop()
-        for one in three:
-            one.start()
-        assert vault.prepare(cluster)
-        assert vault.secret(cluster, "keystone/admin") == former
-    finally:
-        for one in three[1:]:
-            one.stop()

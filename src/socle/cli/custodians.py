@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,7 +13,7 @@ import typer
 from socle import catalogue, vault
 from socle.cli.app import app, examples, options, out, say
 from socle.errors import ExitCode, SocleError
-from socle.vault import custody, people, pgp, qrcode
+from socle.vault import custody, people, pgp, qrcode, snapshots
 from socle.vault.place import Place
 
 vault_app = typer.Typer(help="OpenBao's seal, its custodians and the people it knows.", no_args_is_help=True)
@@ -181,3 +182,33 @@ def login(
     password = secret_line("Password: ")
     speaker = people.log_in(place, person, password, secret_line("Code: "))
     sys.stdout.write(f"{speaker.token}\n")
+
+
+@vault_app.command(epilog=examples("socle vault snapshot /srv/backups/openbao.snap"))
+def snapshot(
+    context: typer.Context, file: Annotated[Path, typer.Argument(metavar="FILE", dir_okay=False)]
+) -> None:
+    """Write a copy of OpenBao's storage to a file, and see that it is whole.
+
+    It is encrypted: only the custodians of today open what is made from it. Keep the messages that
+    `socle vault share` prints with it.
+
+    Exit code: 6 OpenBao is sealed or does not answer.
+    """
+    size = snapshots.take(place_of(context), file)
+    tell(f"{file}: {size} bytes, whole")
+
+
+@vault_app.command(epilog=examples("socle vault restore /srv/backups/openbao.snap"))
+def restore(
+    context: typer.Context, file: Annotated[Path, typer.Argument(metavar="FILE", dir_okay=False)]
+) -> None:
+    """Make a fresh OpenBao from a snapshot, and unseal it with the custodians of that time.
+
+    Refused unless all nodes are empty. Can be killed: the same command begins again.
+
+    Exit codes: 1 the file is damaged or OpenBao is not empty; 6 shares are missing still.
+    """
+    place = place_of(context)
+    snapshots.restore(place, file, shares_of(place), tell)
+    tell("OpenBao is restored and unsealed")

@@ -25,6 +25,11 @@ def reset(place: Place, node: VaultNode) -> None:
     run(place, node, f"sudo -n sh -c '{RESET}'")
 
 
+def restart(place: Place, node: VaultNode) -> None:
+    """Start the node's OpenBao anew, sealed."""
+    run(place, node, "sudo -n systemctl restart openbao")
+
+
 def run(place: Place, node: VaultNode, command: str) -> str:
     """Run a shell command on a node and return what it prints.
 

@@ -167,20 +167,19 @@ def _give(place: Place, closed: list[NodeStatus], shares: Shares | None) -> None
         for node in first:
             client(place, node).sys.submit_unseal_key(reset=True)
     given: list[str] = []
-    left = dict.fromkeys(first, place.threshold) or dict.fromkeys(later[:1], place.threshold)
+    left = dict.fromkeys(first, place.threshold)
     for share in (shares or shares_of(place))(ask(place, "OpenBao is sealed", "unseal")):
         given.append(share)
         left = {node: missing for node in left if (missing := _submit(place, node, share))}
         if not left and (not later or len(given) >= place.threshold):
             break
+    missing = max([*left.values(), place.threshold - len(given) if later else 0], default=0)
+    if missing > 0:
+        raise sealed(place, missing)
     for node in later:
         wait(place, lambda states, joined=node: all(s.initialised for s in states if s.node == joined))
-        left |= {node: place.threshold}
         for share in given:
-            left[node] = _submit(place, node, share)
-    missing = max(left.values(), default=0)
-    if missing:
-        raise sealed(place, missing)
+            _submit(place, node, share)
 
 
 def _submit(place: Place, node: VaultNode, share: str) -> int:
@@ -195,4 +194,5 @@ def _submit(place: Place, node: VaultNode, share: str) -> int:
             expected="what each custodian's message decrypts to",
             write="begin again with `socle vault unseal`",
         ) from error
-    return int(answer["t"] - answer["progress"]) if answer["sealed"] else 0
+    # A node that joins has what it needs when it counts from nothing again; it opens in its own time.
+    return int(answer["t"] - answer["progress"]) if answer["sealed"] and answer["progress"] else 0
