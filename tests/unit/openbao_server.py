@@ -32,6 +32,7 @@ class Server:
 
     def __init__(self, folder: Path, address: str = "127.0.0.1") -> None:
         self.folder, self.address = folder, address
+        self.audits: tuple[Path, ...] = ()
         with socket.socket() as free:
             free.bind((address, 0))
             self.port: int = free.getsockname()[1]
@@ -42,6 +43,10 @@ class Server:
         folder, here = self.folder, self.address
         join = 'retry_join {{ leader_api_addr = "https://{0.address}:{0.port}" {1} }}'
         trust = 'leader_ca_cert_file = "{0.folder}/crt"'
+        devices = "\n".join(
+            f'audit "file" "{path.stem}" {{\n  options {{\n    file_path = "{path}"\n  }}\n}}'
+            for path in self.audits or (folder / "file.log",)
+        )
         joins = "\n".join(join.format(peer, trust.format(peer)) for peer in peers)
         folder.joinpath("bao.hcl").write_text(f"""
             api_addr = "https://{here}:{self.port}"
@@ -54,8 +59,8 @@ class Server:
               tls_cert_file = "{folder}/crt"
               tls_key_file = "{folder}/key"
             }}
-            audit "file" "file" {{ options {{ file_path = "audit.log" }} }}
-        """)
+{devices}
+""")
 
     def _certificate(self) -> None:
         command = (
