@@ -12,8 +12,10 @@ import typer
 
 from socle import catalogue, vault
 from socle.cli.app import app, examples, options, out, say
+from socle.cli.watching import show_sections
+from socle.deploy.status.openbao import openbao_section
 from socle.errors import ExitCode, SocleError
-from socle.vault import custody, people, pgp, qrcode, snapshots
+from socle.vault import custody, people, pgp, qrcode, quorum, snapshots
 from socle.vault.place import Place
 
 vault_app = typer.Typer(help="OpenBao's seal, its custodians and the people it knows.", no_args_is_help=True)
@@ -77,6 +79,23 @@ def init(
         tell("Give each custodian their message: `socle vault share LOGIN`; then `socle vault unseal`")
     else:
         tell("OpenBao was initialised before; nothing is changed")
+
+
+@vault_app.command(epilog=examples("socle vault status", "socle vault status --json"))
+def status(context: typer.Context) -> None:
+    """Show the seal of each node, the audit devices with the room they have, and who holds the shares.
+
+    Exit code: 1 a node is sealed or does not answer, or an audit device does not record or soon cannot.
+    """
+    given = options(context)
+    site = given.load()
+    sections = openbao_section(site, catalogue.load())
+    place = vault.place_of(site, catalogue.load())
+    held = {login: share["fingerprint"] for login, share in custody.record(place).get("shares", {}).items()}
+    show_sections(site, sections, {"custodians": held, "threshold": place.threshold}, as_json=given.json)
+    if not given.json:
+        tell(f"{place.threshold} of these open it: {', '.join(held) or 'nobody holds a share yet'}")
+    raise typer.Exit(ExitCode.OK if all(section.well for section in sections) else ExitCode.FAILED)
 
 
 @vault_app.command(
@@ -212,3 +231,29 @@ def restore(
     place = place_of(context)
     snapshots.restore(place, file, shares_of(place), tell)
     tell("OpenBao is restored and unsealed")
+
+
+@vault_app.command(
+    name="break-glass",
+    epilog=examples("socle vault break-glass elise.fontaine", "socle vault break-glass --end"),
+)
+def break_glass(
+    context: typer.Context,
+    login: Annotated[str | None, typer.Argument(metavar="CUSTODIAN", help="Who gets the token.")] = None,
+    end: Annotated[bool, typer.Option("--end", help="Revoke every root token.")] = False,
+) -> None:
+    """Make a root token for one custodian, as a message to their PGP key, allowed by a quorum.
+
+    It has no end of its own: `--end` revokes every root token, allowed by a quorum too.
+
+    Exit codes: 2 no custodian of that name; 6 OpenBao is sealed or does not answer.
+    """
+    place = place_of(context)
+    if end == bool(login):
+        raise SocleError("name a custodian, or write `--end`", exit_code=ExitCode.USAGE)
+    if login:
+        sys.stdout.write(quorum.generate_for(place, shares_of(place), login))
+        return
+    with quorum.root(place, shares_of(place), "root tokens are revoked", "break-glass --end"):
+        pass
+    tell("every root token is revoked")

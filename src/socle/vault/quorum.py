@@ -9,9 +9,10 @@ from typing import Any
 
 from hvac.exceptions import Forbidden, InvalidPath, InvalidRequest
 
-from socle.errors import SocleError
+from socle.errors import ExitCode, SocleError
+from socle.vault import pgp
 from socle.vault.api import client, plainly
-from socle.vault.custody import Ask, Shares, ask
+from socle.vault.custody import Ask, Shares, ask, holders
 from socle.vault.place import Place
 from socle.vault.seal import active_node
 
@@ -44,11 +45,19 @@ def generate(place: Place, shares: Shares, asked: Ask) -> str:
     return bytes(a ^ b for a, b in zip(mixed, otp.encode(), strict=True)).decode()
 
 
-def generate_for(place: Place, shares: Shares, key: str) -> str:
-    """A root token in a PGP message to one person, in base64: for an emergency."""
+def generate_for(place: Place, shares: Shares, login: str) -> str:
+    """A root token in an armoured PGP message to one custodian: for an emergency.
+
+    Raises:
+        SocleError: no custodian of that name, or as ``root``.
+    """
+    keys = {one.login: one.key for one in holders(place)}
+    if login not in keys:
+        raise SocleError(f"`{login}` is no custodian", expected=", ".join(keys), exit_code=ExitCode.USAGE)
+    asked = ask(place, f"a root token is made for {login}", f"break-glass {login}")
     with plainly(place):
-        answer, _otp = _gather(place, shares, ask(place, "a root token is made", "root"), {"pgp_key": key})
-    return str(answer["encoded_token"])
+        answer, _otp = _gather(place, shares, asked, {"pgp_key": keys[login]})
+    return pgp.armour(answer["encoded_token"])
 
 
 def _gather(place: Place, shares: Shares, asked: Ask, body: dict[str, str]) -> tuple[Any, str]:
