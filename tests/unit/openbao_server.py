@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
@@ -33,6 +34,8 @@ class Server:
     def __init__(self, folder: Path, address: str = "127.0.0.1") -> None:
         self.folder, self.address = folder, address
         self.audits: tuple[Path, ...] = ()
+        self.program, self.seal = "bao", ""
+        self.environment: dict[str, str] = {}
         with socket.socket() as free:
             free.bind((address, 0))
             self.port: int = free.getsockname()[1]
@@ -60,6 +63,7 @@ class Server:
               tls_key_file = "{folder}/key"
             }}
 {devices}
+{self.seal}
 """)
 
     def _certificate(self) -> None:
@@ -72,13 +76,15 @@ class Server:
     def start(self) -> None:
         self.folder.joinpath("data").mkdir(exist_ok=True)
         with self.folder.joinpath("log").open("ab") as log:
-            command = [binary("bao"), "server", f"-config={self.folder}/bao.hcl"]
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder)
+            command = [binary(self.program), "server", f"-config={self.folder}/bao.hcl"]
+            environment = {**os.environ, **self.environment}
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder, env=environment)
         end = time.monotonic() + 30
         while True:
             try:
                 socket.create_connection((self.address, self.port), 1).close()
             except OSError:
+                assert self.process.poll() is None, self.folder.joinpath("log").read_text()
                 assert time.monotonic() < end, self.folder.joinpath("log").read_text()
                 time.sleep(0.05)
             else:

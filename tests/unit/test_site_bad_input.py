@@ -151,6 +151,12 @@ def test_custodians_outside_a_lab_have_keys(lab: Path) -> None:
     assert all("has no `pgp_key`" in line for line in found)
 
 
+def test_unsealing_by_an_hsm_names_it(lab: Path) -> None:
+    change(lab, "site.yml", "seal: shamir", "seal: pkcs11")
+    (found,) = errors(lab)
+    assert "`seal: shamir` or `hsm`" in found
+
+
 def test_operators_are_no_crypto_officers(lab: Path) -> None:
     change(lab, "people.yml", "roles: [operator]", "roles: [operator, crypto-officer]")
     (found,) = errors(lab)
