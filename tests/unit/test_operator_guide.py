@@ -61,7 +61,6 @@ class Terminal:
         with self.patch.context() as patch:
             patch.setattr("sys.stdin", self.typed(words))
             patch.setattr("sys.stdout", printed)
-            patch.setattr(app.out, "file", printed)
             patch.chdir(self.folder)
             assert app.run(words + (["--yes"] if words[-1] == "init" else [])) == 0, words
         found = re.search(r"otpauth://\S+", printed.getvalue())

@@ -13,6 +13,7 @@ import typer
 from socle import catalogue, vault
 from socle.cli.app import app, examples, options, out, say
 from socle.cli.watching import show_sections
+from socle.deploy import lock
 from socle.deploy.status.openbao import openbao_section
 from socle.errors import ExitCode, SocleError
 from socle.vault import custody, people, pgp, qrcode, quorum, snapshots
@@ -67,14 +68,17 @@ def init(
     Each share is encrypted by OpenBao itself to its custodian's PGP key. No share and no root token is ever
     seen in clear. Hand each custodian the message that `socle vault share` prints.
 
-    Exit codes: 4 a custodian's PGP key is of no use, or GnuPG is missing; 6 OpenBao does not answer.
+    Exit codes: 4 a custodian's PGP key is of no use, or GnuPG is missing; 5 another run holds the lock; 6
+    OpenBao does not answer.
     """
     place = place_of(context)
     for holder in custody.holders(place):
         tell(f"{holder.login}: {holder.fingerprint}")
     if not yes:
         typer.confirm("Has each custodian compared this fingerprint with their own?", abort=True)
-    if vault.initialise(place):
+    with lock.hold(place.state / "lock"):
+        done = vault.initialise(place)
+    if done:
         tell(f"OpenBao is initialised: {place.shares} shares, {place.threshold} open it")
         tell("Give each custodian their message: `socle vault share LOGIN`; then `socle vault unseal`")
     else:
@@ -138,10 +142,11 @@ def configure(context: typer.Context) -> None:
     The root token that they make lives for the length of this command, in its memory. All root tokens are
     revoked at its end. Asks for nothing when nothing is to be changed.
 
-    Exit code: 6 OpenBao is sealed or does not answer.
+    Exit codes: 5 another run holds the lock; 6 OpenBao is sealed or does not answer.
     """
     place = place_of(context)
-    done = vault.configure(place, shares_of(place))
+    with lock.hold(place.state / "lock"):
+        done = vault.configure(place, shares_of(place))
     tell("OpenBao is configured and its root token revoked" if done else "OpenBao is as the files say")
 
 
@@ -157,7 +162,8 @@ def rekey(context: typer.Context) -> None:
     """
     place = place_of(context)
     former = custody.shares_of(place) if (place.folder / custody.FORMER).exists() else shares_of(place)
-    vault.rekey(place, former, shares_of(place), tell)
+    with lock.hold(place.state / "lock"):
+        vault.rekey(place, former, shares_of(place), tell)
     tell(f"OpenBao has new shares for {', '.join(c.login for c in place.custodians)}; the former are useless")
 
 
@@ -177,7 +183,8 @@ def enrol(
     """
     place = place_of(context)
     password = new_password(login)
-    made = people.enrol(place, shares_of(place), login, password)
+    with lock.hold(place.state / "lock"):
+        made = people.enrol(place, shares_of(place), login, password)
     tell(f"{login} is enrolled. Let the authenticator read this now; it is not shown again:")
     sys.stdout.write(qrcode.drawn(made.picture))
     tell(made.url)
@@ -229,7 +236,8 @@ def restore(
     Exit codes: 1 the file is damaged or OpenBao is not empty; 6 shares are missing still.
     """
     place = place_of(context)
-    snapshots.restore(place, file, shares_of(place), tell)
+    with lock.hold(place.state / "lock"):
+        snapshots.restore(place, file, shares_of(place), tell)
     tell("OpenBao is restored and unsealed")
 
 

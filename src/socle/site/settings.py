@@ -127,7 +127,7 @@ class OpenBao(Entry):
     name: Fqdn = Field(description="Name of the API; resolves to every vault node")
     seal: Literal["shamir", "pkcs11"] = Field(
         "shamir",
-        description="Who unseals a node that starts: custodians or an HSM, with which the custodians stay the "
+        description="Who unseals a node that starts: custodians or an HSM; the custodians stay the "
         "quorum for everything else",
     )
     hsm: Hsm | None = Field(None, description="The HSM's key, for `seal: pkcs11`")
