@@ -71,6 +71,7 @@ MODULES = {
     "lab": "labs",
     "tenant": "tenancy",
     "tools": "toolbox",
+    "vault": "custodians",
 }
 """Which module has each command: only that one is loaded, the libraries of others take seconds."""
 

@@ -117,18 +117,39 @@ class Binaries(Entry):
     pulumi_resource_openstack: Binary | None = None
 
 
+class Hsm(Entry):
+    """The key in an HSM with which OpenBao unseals itself; its PIN is on the vault nodes alone."""
+
+    library: Text = Field(
+        description="PKCS#11 library on the nodes", examples=["/usr/lib/libvendor-pkcs11.so"]
+    )
+    token_label: Text
+    key_label: Text = Field(description="An AES-256 key that may encrypt and decrypt, and not be extracted")
+
+
 class OpenBao(Entry):
     """OpenBao: its name, how it is unsealed and who holds the shares."""
 
     name: Fqdn = Field(description="Name of the API; resolves to every vault node")
-    seal: Literal["shamir", "pkcs11"] = "shamir"
+    seal: Literal["shamir", "pkcs11"] = Field(
+        "shamir",
+        description="Who unseals a node that starts: custodians or an HSM; the custodians stay the "
+        "quorum for everything else",
+    )
+    hsm: Hsm | None = Field(None, description="The HSM's key, for `seal: pkcs11`")
     shares: Positive = 5
     threshold: Positive = 3
-    custody: Literal["custodians", "local"] = Field(
+    custody: Literal["custodians", "test-custodians"] = Field(
         "custodians",
-        description="Who holds the unseal shares: the custodians of people.yml (each by a PGP key), "
-        "or the site's state folder (for a lab only)",
+        description="Who holds the unseal shares: the custodians of people.yml, each by a PGP key. For a lab "
+        "only, this machine can make the keys of those people and play their parts",
     )
+
+    @model_validator(mode="after")
+    def _hsm_is_named(self) -> Self:
+        if (self.seal == "pkcs11") != (self.hsm is not None):
+            raise one_of("the seal is opened by custodians or by an HSM", "seal: shamir", "hsm")
+        return self
 
     @model_validator(mode="after")
     def _threshold_fits(self) -> Self:

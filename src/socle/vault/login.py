@@ -86,7 +86,7 @@ def stack_key(place: Place, stack: str, speaker: Any = None) -> str:
     with plainly(place):
         speaker = speaker or stacks_client(place)
         if speaker.read(f"{TRANSIT}/keys/{name}") is None:
-            speaker.write_data(f"{TRANSIT}/keys/{name}", data={"type": "aes256-gcm96", "exportable": False})
+            speaker.write_data(f"{TRANSIT}/keys/{name}", data={"type": "aes256-gcm96"})
     return f"hashivault://{name}"
 
 

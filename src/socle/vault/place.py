@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -66,6 +66,17 @@ class ServiceLogin:
 
 
 @dataclass(frozen=True)
+class Custodian:
+    """A person who holds one share of the seal."""
+
+    login: str
+    name: str
+    email: str
+    pgp_key: str | None = None
+    """Armoured; none for a test custodian, whose key is made on this machine."""
+
+
+@dataclass(frozen=True)
 class Place:
     """One site's OpenBao as the deploying machine sees it."""
 
@@ -77,11 +88,14 @@ class Place:
     shares: int
     threshold: int
     seal: Literal["shamir", "pkcs11"]
-    custody: Literal["custodians", "local"]
+    custody: Literal["custodians", "test-custodians"]
     hosts: tuple[CertifiedHost, ...]
     secrets: dict[str, dict[str, str]]
     """Component to its secrets' kinds, by name."""
     services: tuple[ServiceLogin, ...] = ()
+    custodians: tuple[Custodian, ...] = ()
+    people: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Login of each administrator to the roles of people.yml."""
 
     @property
     def state(self) -> Path:
@@ -90,7 +104,7 @@ class Place:
 
     @property
     def folder(self) -> Path:
-        """Unseal shares, logins and markers, mode 0700."""
+        """Encrypted shares, logins and markers, mode 0700."""
         path = self.state / "vault"
         path.mkdir(mode=0o700, exist_ok=True)
         return path
@@ -135,4 +149,14 @@ def place_of(site: Site, catalogue: Catalogue) -> Place:
             for name, component in catalogue.of_groups(host.groups).items()
             if component.vault_login
         ),
+        custodians=tuple(
+            Custodian(
+                login,
+                site.people.people[login].name,
+                site.people.people[login].email,
+                site.people.people[login].pgp_key,
+            )
+            for login in site.people.custodians
+        ),
+        people={login: tuple(person.roles) for login, person in site.people.people.items()},
     )

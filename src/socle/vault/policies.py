@@ -12,6 +12,7 @@ KV, TRANSIT = "kv", "transit"
 PKI_ROOT, PKI_SERVICES = "pki_root", "pki_services"
 WRAPPED = {"min_wrapping_ttl": "1s", "max_wrapping_ttl": "5m"}
 CERTIFICATE_TTL = "720h"  # 30 days
+STACK_KEY = {"allowed_parameters": {"type": ["aes256-gcm96"]}}
 PLATFORM_SECRETS = ("keystone",)
 """Components whose secrets the stacks log in with."""
 
@@ -28,6 +29,7 @@ def policies(place: Place) -> dict[str, Rules]:
         "ansible": ansible(place),
         "stacks": stacks(),
         tenant_keys.ERASER: tenant_keys.erasing(),
+        "snapshot": snapshot(),
         **{host.role: of_host(host) for host in place.hosts},
         **{service.role: SERVICES[service.component] for service in place.services},
     }
@@ -39,7 +41,7 @@ def deployer(place: Place) -> Rules:
     for component in place.secrets:
         rules[f"{KV}/subkeys/services/{component}"] = {"capabilities": ["read"]}
         rules[f"{KV}/data/services/{component}"] = {"capabilities": ["create", "patch"]}
-    for role in ("ansible", "stacks", tenant_keys.ERASER):
+    for role in ("ansible", "stacks", "snapshot", tenant_keys.ERASER):
         rules[f"auth/approle/role/{role}/secret-id"] = {"capabilities": ["create", "update"], **WRAPPED}
         rules[f"auth/approle/role/{role}/role-id"] = {"capabilities": ["read"]}
     return rules
@@ -58,14 +60,24 @@ def ansible(place: Place) -> Rules:
 
 
 def stacks() -> Rules:
-    """Encrypts the states of stacks, keeps the tenants' secrets, logs in to the cloud."""
+    """Encrypts the states of stacks, keeps the tenants' secrets, logs in to the cloud.
+
+    Tenants come and go without custodians, so theirs are the only paths that end in a wildcard. It reaches
+    what stands below a key too (``…/config``): with the parameter that is allowed no key becomes exportable
+    or deletable.
+    """
     rules: Rules = {f"{KV}/data/services/{name}": {"capabilities": ["read"]} for name in PLATFORM_SECRETS}
-    rules[f"{TRANSIT}/keys/stack-*"] = {"capabilities": ["create", "read", "update"]}
+    rules[f"{TRANSIT}/keys/stack-*"] = {"capabilities": ["create", "read", "update"], **STACK_KEY}
     rules[f"{TRANSIT}/encrypt/stack-*"] = {"capabilities": ["update"]}
     rules[f"{TRANSIT}/decrypt/stack-*"] = {"capabilities": ["update"]}
     rules[f"{KV}/data/tenants/*"] = {"capabilities": ["create", "read", "update", "patch"]}
     rules[f"{KV}/metadata/tenants/*"] = {"capabilities": ["read", "list", "delete"]}
     return rules
+
+
+def snapshot() -> Rules:
+    """Copies the storage, which is encrypted."""
+    return {"sys/storage/raft/snapshot": {"capabilities": ["read"]}}
 
 
 def of_host(host: CertifiedHost) -> Rules:
@@ -87,6 +99,7 @@ def approles(place: Place) -> dict[str, dict[str, Any]]:
         "deployer": _approle("deployer", deploying, "15m", "15m", lasting),
         "ansible": _approle("ansible", deploying, "2h", "2h", short),
         "stacks": _approle("stacks", deploying, "2h", "2h", short),
+        "snapshot": _approle("snapshot", deploying, "15m", "15m", short),
     }
     roles[tenant_keys.ERASER] = _approle(tenant_keys.ERASER, deploying, "15m", "15m", short)
     for host in place.hosts:
@@ -102,7 +115,7 @@ def _approle(
 ) -> dict[str, Any]:
     return {
         "token_policies": [policy],
-        "token_no_default_policy": False,
+        "token_no_default_policy": True,
         "token_ttl": ttl,
         "token_max_ttl": max_ttl,
         "token_bound_cidrs": cidrs,
