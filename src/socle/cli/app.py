@@ -68,6 +68,7 @@ MODULES = {
     "journal": "deploying",
     "status": "watching",
     "lab": "labs",
+    "logs": "centrallogs",
     "tenant": "tenancy",
     "tools": "toolbox",
 }
