@@ -20,7 +20,7 @@ REQUEST = "audit.http.request"
 
 UNKNOWN = {"", "unknown", "-", "None", None}
 PLACEMENT = re.compile(
-    r"placement\.requestlog \[\S+ (?P<request>\S+) (?P<user>\S+) (?P<project>\S+) (?P<domain>\S+) \S+ \S+\] "
+    r"placement\.requestlog \[\S+ (?P<request>\S+) (?P<user>\S+) (?P<project>\S+) (?P<domain>\S+)(?: \S+){3}\] "
     r'(?P<address>\S+) "(?P<method>\S+) (?P<path>\S+)" status: (?P<status>\d+)'
 )
 HTTP_FAILED = 400
@@ -85,7 +85,8 @@ def _cadf(entry: Mapping[str, Any], message: str) -> Audit | None:
         kind = notification["event_type"]
     except (ValueError, KeyError, TypeError):
         return None
-    if kind == REQUEST or not isinstance(payload, dict):
+    # Keystone tells each change twice: without who did it, for programs, and with.
+    if kind == REQUEST or not isinstance(payload, dict) or not payload.get("initiator"):
         return None
     initiator, target = payload.get("initiator") or {}, payload.get("target") or {}
     host = initiator.get("host") or {}
