@@ -20,7 +20,8 @@ REQUEST = "audit.http.request"
 
 UNKNOWN = {"", "unknown", "-", "None", None}
 PLACEMENT = re.compile(
-    r"placement\.requestlog \[\S+ (?P<request>\S+) (?P<user>\S+) (?P<project>\S+) (?P<domain>\S+)(?: \S+){3}\] "
+    r"placement\.requestlog \[\S+ (?P<request>\S+) "
+    r"(?P<user>\S+) (?P<project>\S+) (?P<domain>\S+)(?: \S+){3}\] "
     r'(?P<address>\S+) "(?P<method>\S+) (?P<path>\S+)" status: (?P<status>\d+)'
 )
 HTTP_FAILED = 400
