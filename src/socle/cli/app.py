@@ -71,6 +71,7 @@ MODULES = {
     "logs": "centrallogs",
     "tenant": "tenancy",
     "tools": "toolbox",
+    "sbom": "supplying",
 }
 """Which module has each command: only that one is loaded, the libraries of others take seconds."""
 
