@@ -69,9 +69,11 @@ MODULES = {
     "journal": "deploying",
     "status": "watching",
     "lab": "labs",
+    "logs": "centrallogs",
     "tenant": "tenancy",
     "tools": "toolbox",
     "vault": "custodians",
+    "sbom": "supplying",
 }
 """Which module has each command: only that one is loaded, the libraries of others take seconds."""
 

@@ -163,6 +163,13 @@ class OpenBao(Entry):
         return self
 
 
+class Logs(Entry):
+    """The central store of logs, on the vault nodes."""
+
+    retention_months: Positive = Field(12, le=120, description="Months for which the store keeps logs")
+    seal_minutes: Positive = Field(15, le=60, description="Minutes between two seals over the store")
+
+
 class Image(Entry):
     """A guest image: built by the kit, or fetched and checked."""
 
@@ -271,6 +278,7 @@ class Settings(Entry):
     mirror: Mirror
     release: Release
     openbao: OpenBao
+    logs: Logs = Logs()
     binaries: Binaries = Binaries()
     images: tuple[Image, ...]
     storage: Storage

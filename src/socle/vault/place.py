@@ -34,6 +34,8 @@ class CertifiedHost:
     name: str
     address: str
     certificates: tuple[HostCertificate, ...]
+    seals_logs: bool = False
+    """Whether it keeps the central logs, and signs the seals over them."""
 
     @property
     def role(self) -> str:
@@ -121,8 +123,9 @@ def place_of(site: Site, catalogue: Catalogue) -> Place:
     port = catalogue["openbao"].listeners["api"].port
     certified = []
     for host in site.hosts.values():
+        components = catalogue.of_groups(host.groups)
         wanted = certificates_of(
-            {name: c.model_dump() for name, c in catalogue.of_groups(host.groups).items()},
+            {name: c.model_dump() for name, c in components.items()},
             name=host.name,
             domain=settings.domain,
             address=host.address,
@@ -130,7 +133,7 @@ def place_of(site: Site, catalogue: Catalogue) -> Place:
             vault_name=settings.openbao.name,
         )
         if wanted:
-            certified.append(CertifiedHost(host.name, host.address, wanted))
+            certified.append(CertifiedHost(host.name, host.address, wanted, "logs_store" in components))
     return Place(
         site=site.name,
         title=settings.title,

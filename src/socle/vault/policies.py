@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 from socle.vault import tenant_keys
+from socle.logs.sealing import HASH as LOGS_HASH
+from socle.logs.sealing import KEY as LOGS_KEY
 from socle.vault.place import CertifiedHost, Place
 
 KV, TRANSIT = "kv", "transit"
@@ -70,6 +72,7 @@ def stacks() -> Rules:
     rules[f"{TRANSIT}/keys/stack-*"] = {"capabilities": ["create", "read", "update"], **STACK_KEY}
     rules[f"{TRANSIT}/encrypt/stack-*"] = {"capabilities": ["update"]}
     rules[f"{TRANSIT}/decrypt/stack-*"] = {"capabilities": ["update"]}
+    rules[f"{TRANSIT}/keys/{LOGS_KEY}"] = {"capabilities": ["read"]}
     rules[f"{KV}/data/tenants/*"] = {"capabilities": ["create", "read", "update", "patch"]}
     rules[f"{KV}/metadata/tenants/*"] = {"capabilities": ["read", "list", "delete"]}
     return rules
@@ -81,8 +84,12 @@ def snapshot() -> Rules:
 
 
 def of_host(host: CertifiedHost) -> Rules:
-    """A host gets certificates of its own names, and nothing else."""
-    return {f"{PKI_SERVICES}/sign/{host.role}": {"capabilities": ["update"]}}
+    """A host gets certificates of its own names; the one that keeps the logs seals them, and nothing else."""
+    rules: Rules = {f"{PKI_SERVICES}/sign/{host.role}": {"capabilities": ["update"]}}
+    if host.seals_logs:
+        rules[f"{TRANSIT}/keys/{LOGS_KEY}"] = {"capabilities": ["create", "update"]}
+        rules[f"{TRANSIT}/sign/{LOGS_KEY}/{LOGS_HASH}"] = {"capabilities": ["update"]}
+    return rules
 
 
 def text(rules: Rules) -> str:
