@@ -17,7 +17,7 @@ from socle import catalogue, tenants, vault
 from socle.site.settings import VOLUME_TYPE
 from socle.tenants.volume_encryption import ENCRYPTION
 from socle.vault import tenant_keys
-from tests.lab.waiting import eventually
+from tests.waiting import eventually
 
 LUKS1 = "4c554b53babe0001"
 MASTER_KEY_BYTES = "00000040"

@@ -9,7 +9,7 @@ from typing import Any
 
 from socle import durable
 from socle.vault import duties, people, pki, tenant_keys
-from socle.vault.api import client, plainly
+from socle.vault.api import plainly
 from socle.vault.ceremony import forget_root_token
 from socle.vault.custody import Shares, shares_of
 from socle.vault.place import Place

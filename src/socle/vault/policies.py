@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from socle.vault import tenant_keys
 from socle.logs.sealing import HASH as LOGS_HASH
 from socle.logs.sealing import KEY as LOGS_KEY
+from socle.vault import tenant_keys
 from socle.vault.place import CertifiedHost, Place
 
 KV, TRANSIT = "kv", "transit"
