@@ -23,8 +23,8 @@ class Front(_Entry):
     """How HAProxy publishes a listener: on which VIPs, over TLS or not, one active back end or all."""
 
     zones: tuple[Zone, ...]
-    callers: tuple[str, ...] = Field(("controllers", "computes", "gateways"), alias="from")
-    """Host groups that call it in the admin zone; the api zone is for everybody."""
+    callers: tuple[str, ...] = Field(("controllers", "computes", "gateways", "deployer"), alias="from")
+    """Who calls it in the admin zone; the api zone is for everybody."""
     port: int | None = None
     tls: bool = True
     single: bool = False
