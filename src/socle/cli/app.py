@@ -72,6 +72,7 @@ MODULES = {
     "tenant": "tenancy",
     "tools": "toolbox",
     "sbom": "supplying",
+    "release": "supplying",
 }
 """Which module has each command: only that one is loaded, the libraries of others take seconds."""
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from socle.logs.sealing import HASH as LOGS_HASH
 from socle.logs.sealing import KEY as LOGS_KEY
+from socle.supply import release
 from socle.vault.place import CertifiedHost, Place
 
 KV, TRANSIT = "kv", "transit"
@@ -25,6 +26,7 @@ def policies(place: Place) -> dict[str, Rules]:
         "deployer": deployer(place),
         "ansible": ansible(place),
         "stacks": stacks(),
+        "release": release.RULES,
         **{host.role: of_host(host) for host in place.hosts},
     }
 
