@@ -53,12 +53,13 @@ class InventoryModule(BaseInventoryPlugin):
             self.inventory.set_variable("all", name, value)
         for group in get_args(Group):
             self.inventory.add_group(group)
+        variables = host_variables(site, services)
         for host in site.hosts.values():
-            self._add_host(host, services)
+            self._add_host(host, variables[host.name])
 
-    def _add_host(self, host, services) -> None:  # type: ignore[no-untyped-def]
+    def _add_host(self, host, variables) -> None:  # type: ignore[no-untyped-def]
         self.inventory.add_host(host.name)
         for group in host.groups:
             self.inventory.add_host(host.name, group=group)
-        for name, value in host_variables(host, services).items():
+        for name, value in variables.items():
             self.inventory.set_variable(host.name, name, value)

@@ -13,7 +13,7 @@ import pytest
 from socle.catalogue import Catalogue
 from stacks.tenant.plan import domain_name
 from tests.lab.deployed import Lab
-from tests.lab.waiting import eventually
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.lab
 

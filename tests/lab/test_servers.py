@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from stacks.tenant.plan import domain_name
-from tests.lab.waiting import eventually
+from tests.waiting import eventually
 
 
 def facts(lab: Any, address: str) -> dict[str, str]:

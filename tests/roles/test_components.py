@@ -22,7 +22,7 @@ from tests.roles.lab import (
 )
 
 # Open only while controllers speak with each other.
-BETWEEN_CONTROLLERS = {"replication", "state_transfer", "snapshot_transfer"}
+BETWEEN_CONTROLLERS = {"replication", "state_transfer", "snapshot_transfer", "cache"}
 HEALTHY = [
     (node, component, name)
     for node, component in PAIRS
@@ -96,8 +96,11 @@ def test_an_open_port_would_be_noticed() -> None:
 @pytest.mark.parametrize(("node", "component", "name"), HEALTHY, ids=["-".join(item) for item in HEALTHY])
 def test_it_says_that_it_is_well(node: str, component: str, name: str) -> None:
     entry = CATALOGUE[component].listeners[name]
-    url = f"{entry.protocol}://{address(node, entry)}:{entry.port}{entry.health}"
+    url = f"https://{address(node, entry)}:{entry.port}{entry.health}"
     shown = "--silent --show-error --output /dev/null --write-out '%{http_code}'"
+    if entry.tls == "mutual":
+        shown += f" --header 'Host: {SITE.endpoints.public.name}'"
+        shown += " --cacert /etc/socle/tls/proxy.ca --cert /etc/socle/tls/proxy.pem"
     assert 200 <= int(output(node, f"curl {shown} --max-time 20 {url}")) < 400, url
 
 

@@ -5,14 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
-import socket
-import ssl
 from typing import Any
 
-import pytest
-
 from socle import vault
-from tests.roles.lab import CA_FILE, CATALOGUE, SITE, each_node, facts, feed, on, output
+from tests.roles.lab import CATALOGUE, SITE, each_node, facts, feed, on, output
 
 LOCAL = {"mariadb.sys", "root", "mysql"}
 DATABASES = {name: set(entry.databases) for name, entry in CATALOGUE.components.items() if entry.databases}
@@ -126,24 +122,6 @@ def test_openbao_records_every_request_twice(node: str) -> None:
     after = int(output(node, size)), output(node, journal)
     assert after[0] > before[0]
     assert after[1] != before[1]
-
-
-@on("vault")
-def test_openbao_speaks_no_old_tls(node: str) -> None:
-    context = ssl.create_default_context(cafile=str(CA_FILE))
-    port = CATALOGUE["openbao"].listeners["api"].port
-    name = SITE.openbao.name
-    with (
-        socket.create_connection((SITE.hosts[node].address, port), 10) as plain,
-        context.wrap_socket(plain, server_hostname=name) as tls,
-    ):
-        assert tls.version() in {"TLSv1.2", "TLSv1.3"}
-    old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
-    old.set_ciphers("ALL:@SECLEVEL=0")
-    old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
-    with socket.create_connection((SITE.hosts[node].address, port), 10) as plain, pytest.raises(ssl.SSLError):
-        old.wrap_socket(plain, server_hostname=name)
 
 
 @each_node

@@ -79,7 +79,7 @@ def test_ovns_databases_are_a_cluster(node: str) -> None:
     for base, control in (("OVN_Northbound", "ovnnb"), ("OVN_Southbound", "ovnsb")):
         status = output(node, f"ovn-appctl -t /run/ovn/{control}_db.ctl cluster/status {base}")
         assert "Status: cluster member" in status
-        servers = [line for line in status.split("Servers:")[1].splitlines() if " at tcp:" in line]
+        servers = [line for line in status.split("Servers:")[1].splitlines() if " at ssl:" in line]
         assert len(servers) == len(SITE.group("controllers"))
 
 

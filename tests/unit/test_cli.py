@@ -177,9 +177,11 @@ def test_a_bug_is_one_line_and_its_details_a_private_file(
     assert "Traceback" in path.read_text()
 
 
+# A process that was started in the background is deaf to Ctrl-C.
 WAITING = """
-import sys, time
+import signal, sys, time
 from socle.cli import app
+signal.signal(signal.SIGINT, signal.default_int_handler)
 app.load = lambda folder: (print("ready", flush=True), time.sleep(60))
 sys.exit(app.run(["validate"]))
 """

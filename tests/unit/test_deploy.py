@@ -11,7 +11,7 @@ import textwrap
 import threading
 import time
 from collections import namedtuple
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +104,15 @@ def test_when_a_phase_fails_what_runs_may_end_and_nothing_is_begun(tmp_path: Pat
     assert reports.results == {"fail": "failed", "slow": "done"}
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C counts, even where the tests run in the background, which makes a process deaf to it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interruption_stops_what_runs(tmp_path: Path) -> None:
     stopping = threading.Event()
 

@@ -70,7 +70,12 @@ def test_certificates_of_a_controller_and_of_a_vault_node(entries: dict[str, Any
     }
     filters = load("catalogue")
     node = {"name": "ctl1", "addresses": {"admin": "10.0.0.11"}, "components": ["base", "haproxy"]}
-    (endpoints,) = filters.host_certificates(entries, node, site)
+    endpoints, proxy = filters.host_certificates(entries, node, site)
+    assert (proxy["name"], proxy["names"], proxy["addresses"]) == (
+        "proxy",
+        ["ctl1.gip.test", "ctl1"],
+        ["10.0.0.11"],
+    )
     assert endpoints["name"] == "endpoints"
     assert endpoints["names"] == ["internal.gip.test", "cloud.gip.test"]
     assert endpoints["addresses"] == ["10.0.0.10", "10.0.1.10"]

@@ -78,7 +78,7 @@ def test_all_hosts_share_the_site(listed: tuple[str, dict[str, Any]]) -> None:
     shared = inventory["all"]["vars"]
     assert shared["site"]["name"] == name
     assert shared["ansible_user"] == shared["site"]["deploy_user"] == "socle"
-    assert shared["ca_file"] == "/etc/ssl/certs/ca-certificates.crt"
+    assert shared["ca_file"] == "/usr/local/share/ca-certificates/socle.crt"
     assert set(shared["catalogue"]) == set(catalogue.load().components)
     assert shared["catalogue"]["keystone"]["listeners"]["api"]["from"] == ["haproxy"]
 

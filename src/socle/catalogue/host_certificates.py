@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class HostCertificate:
-    """One certificate: ``/etc/socle/tls/<name>.crt``, ``.key`` and ``.pem`` on the host."""
+    """One certificate: in ``/etc/socle/tls/`` of the host, as role ``certificates`` tells."""
 
     name: str
     owner: str
@@ -39,18 +39,14 @@ def certificates_of(
         vault_name: the name that all nodes of OpenBao share.
     """
     result = []
-    for component, entry in components.items():
-        wanted = entry.get("certificate")
-        if not wanted:
-            continue
-        own = (f"{name}.{domain}", name)
-        if wanted.get("endpoints"):
-            shared = (endpoints["internal"], endpoints["public"])
-            names, addresses = tuple(e["name"] for e in shared), tuple(str(e["address"]) for e in shared)
-        elif component == "openbao":
-            names, addresses = (*own, vault_name), (address,)
-        else:
-            names, addresses = own, (address,)
-        file_name = "endpoints" if wanted.get("endpoints") else component
-        result.append(HostCertificate(file_name, wanted["owner"], wanted["reload"], names, addresses))
+    known: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+        "host": ((f"{name}.{domain}", name), (address,)),
+        "vault": ((vault_name,), ()),
+        **{end: ((entry["name"],), (str(entry["address"]),)) for end, entry in endpoints.items()},
+    }
+    for entry in components.values():
+        for file_name, wanted in entry.get("certificates", {}).items():
+            parts = [known[part] for part in wanted["names"]]
+            names, addresses = (tuple(text for part in parts for text in part[side]) for side in (0, 1))
+            result.append(HostCertificate(file_name, wanted["owner"], wanted["reload"], names, addresses))
     return tuple(result)

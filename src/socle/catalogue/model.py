@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ruamel.yaml import YAML
 
 SecretKind = Literal["password", "hex32", "uuid", "fernet", "cephx"]
+Named = Literal["host", "internal", "public", "vault"]
 Zone = Literal["admin", "api", "storage", "overlay", "provider", "oob"]
 
 
@@ -22,6 +23,8 @@ class Front(_Entry):
     """How HAProxy publishes a listener: on which VIPs, over TLS or not, one active back end or all."""
 
     zones: tuple[Zone, ...]
+    callers: tuple[str, ...] = Field(("controllers", "computes", "gateways"), alias="from")
+    """Host groups that call it in the admin zone; the api zone is for everybody."""
     port: int | None = None
     tls: bool = True
     single: bool = False
@@ -35,7 +38,7 @@ class Listener(_Entry):
     protocol: Literal["tcp", "udp", "http", "https"]
     zone: Zone
     callers: tuple[str, ...] = Field(alias="from")
-    tls: Literal["none", "server", "mutual"]
+    tls: Literal["none", "server", "mutual", "own"]
     health: str | None = None
     front: Front | None = None
 
@@ -65,8 +68,11 @@ class Certificate(_Entry):
     """A certificate of a component on its hosts."""
 
     owner: str
-    reload: str
-    endpoints: bool = False
+    """Account whose group reads the key."""
+    reload: str = ""
+    """Unit to reload when it is new; empty where each connection reads the files again."""
+    names: tuple[Named, ...] = ("host",)
+    """What it proves to be: the host, a shared address, OpenBao under the name that all its nodes have."""
 
 
 class Component(_Entry):
@@ -81,7 +87,7 @@ class Component(_Entry):
     queue: bool = False
     identity: Identity | None = None
     secrets: dict[str, SecretKind] = Field(default_factory=dict)
-    certificate: Certificate | None = None
+    certificates: dict[str, Certificate] = Field(default_factory=dict)
     listeners: dict[str, Listener] = Field(default_factory=dict)
 
 

@@ -63,6 +63,7 @@ EPILOG = """[bold]Examples[/bold]
 """
 MODULES = {
     "validate": "sites",
+    "flows": "sites",
     "plan": "planning",
     "deploy": "deploying",
     "journal": "deploying",

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from socle.catalogue import Catalogue
 from socle.catalogue.model import Front, Listener
 from socle.paths import state_dir
+from socle.site.flows import Flow, flows, node_rules
 from socle.site.hosts import Host
 from socle.site.model import Site
 
-CA_FILE = "/etc/ssl/certs/ca-certificates.crt"
+CA_FILE = "/usr/local/share/ca-certificates/socle.crt"
+"""The site's own authority alone: inside, no public one is trusted."""
 HTTPS = 443
+TLS_CIPHERS = (
+    "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "ECDHE-ECDSA-AES128-GCM-SHA256",
+    "ECDHE-ECDSA-CHACHA20-POLY1305",
+)
+"""TLS 1.2 with our certificates: forward secrecy and authenticated encryption (ANSSI, Recommandations de
+sécurité relatives à TLS, R7 to R10)."""
+TLS_CIPHERSUITES = ("TLS_AES_256_GCM_SHA384", "TLS_AES_128_GCM_SHA256", "TLS_CHACHA20_POLY1305_SHA256")
+"""TLS 1.3 (same source)."""
 
 
 def shared_variables(site: Site, catalogue: Catalogue) -> dict[str, Any]:
-    """Variables of all hosts: ``site``, ``catalogue``, ``urls``, ``ca_file`` and those of the connection."""
+    """Variables of all hosts: ``site``, ``catalogue``, ``urls``, those of TLS and of the connection."""
     settings = site.settings.model_dump(mode="json")
     return {
         "site": {
@@ -27,6 +39,8 @@ def shared_variables(site: Site, catalogue: Catalogue) -> dict[str, Any]:
         "catalogue": catalogue.model_dump(mode="json", by_alias=True)["components"],
         "urls": urls(site, catalogue),
         "ca_file": CA_FILE,
+        "tls_ciphers": ":".join(TLS_CIPHERS),
+        "tls_ciphersuites": ":".join(TLS_CIPHERSUITES),
         "ansible_user": site.settings.deploy_user,
         "ansible_become": True,
         "ansible_become_method": "sudo",
@@ -41,19 +55,24 @@ def _connection(site: Site) -> dict[str, str]:
     return {"ansible_ssh_common_args": f"-F {config}"} if config.is_file() else {}
 
 
-def host_variables(host: Host, catalogue: Catalogue) -> dict[str, Any]:
-    """Variables of one host: ``node`` and the address to connect to."""
-    return {"ansible_host": host.address, "node": node(host, catalogue)}
+def host_variables(site: Site, catalogue: Catalogue) -> dict[str, dict[str, Any]]:
+    """Variables of each host: ``node`` and the address to connect to."""
+    matrix = flows(site, catalogue)
+    return {
+        host.name: {"ansible_host": host.address, "node": node(site, matrix, host, catalogue)}
+        for host in site.hosts.values()
+    }
 
 
-def node(host: Host, catalogue: Catalogue) -> dict[str, Any]:
-    """A host as roles see it, with its components and their packages."""
+def node(site: Site, matrix: Sequence[Flow], host: Host, catalogue: Catalogue) -> dict[str, Any]:
+    """A host as roles see it, with its components, their packages, and its firewall's rules."""
     described = host.model_dump(mode="json")
     return {
         **described,
         "groups": list(host.groups),
         "components": list(catalogue.of_groups(host.groups)),
         "packages": list(catalogue.packages_of(host.groups)),
+        "firewall": node_rules(site, matrix, host),
     }
 
 

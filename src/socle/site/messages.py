@@ -67,11 +67,19 @@ def suggestion(word: str, known: list[str]) -> str | None:
 def faults_of(document: Document, model: type[BaseModel], error: ValidationError) -> Iterator[Fault]:
     """Every error of a file as a fault at its line."""
     seen: set[tuple[int, str]] = set()
-    for details in error.errors(include_url=False, include_input=True):
+    found = error.errors(include_url=False, include_input=True)
+    for details in found:
+        if details["type"] == "too_short" and any(_inside(other["loc"], details["loc"]) for other in found):
+            # Pydantic counts the good entries only: mending the bad one mends this.
+            continue
         fault = _fault(document, model, details)
         if (fault.line, fault.what) not in seen:
             seen.add((fault.line, fault.what))
             yield fault
+
+
+def _inside(loc: Loc, outer: Loc) -> bool:
+    return len(loc) > len(outer) and loc[: len(outer)] == outer
 
 
 def _fault(document: Document, model: type[BaseModel], details: ErrorDetails) -> Fault:

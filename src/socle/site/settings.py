@@ -87,6 +87,9 @@ class Mirror(Entry):
     url: Url = Field(examples=["http://deb.debian.org/debian"])
     suite: Literal["trixie"] = "trixie"
     components: tuple[Slug, ...] = ("main",)
+    addresses: tuple[Prefix, ...] = Field(
+        (), description="Where the mirror answers: the firewall of the nodes lets them call nothing else"
+    )
 
 
 class Release(Entry):
@@ -240,7 +243,9 @@ class Settings(Entry):
     tenant_pool: Prefix = Field(description="Tenants' segments get their prefixes from here")
     destinations: dict[Slug, Destination] = Field(default_factory=dict)
     federations: tuple[Slug, ...] = ()
-    ntp: tuple[Text, ...] = Field(min_length=1)
+    ntp: tuple[IPAddress, ...] = Field(
+        min_length=1, description="Time servers by address: the firewall lets the nodes call them"
+    )
     dns: tuple[IPAddress, ...] = Field(description="DNS servers of the nodes; may be empty")
     timezone: Text = "Europe/Paris"
     mirror: Mirror

@@ -7,6 +7,7 @@ from itertools import combinations
 
 from socle.site.document import Fault
 from socle.site.fields import Address, Network
+from socle.site.hosts import HostsFile
 from socle.site.parts import Part
 from socle.site.settings import Settings
 
@@ -125,6 +126,35 @@ def endpoint_names_differ(settings: Part[Settings]) -> Iterator[Fault]:
         )
 
 
+def servers_are_not_nodes(settings: Part[Settings], hosts: Part[HostsFile]) -> Iterator[Fault]:
+    """No node of the kit serves names or time: its firewall would refuse the others."""
+    nodes = {
+        address: name for name, host in hosts.value.all.hosts.items() for address in host.addresses.values()
+    }
+    for key in ("dns", "ntp"):
+        for index, address in enumerate(getattr(settings.value, key)):
+            if address in nodes:
+                yield settings.fault(
+                    key,
+                    index,
+                    what=f"{address} of `{key}` is the node `{nodes[address]}`",
+                    expected="a server beside the nodes: they answer to no such request",
+                    write="write the address of a server, or delete it",
+                )
+
+
+def mirror_can_be_reached(settings: Part[Settings]) -> Iterator[Fault]:
+    """Where nodes have a way out, their firewall must know where the packages come from."""
+    admin = settings.value.zones.get("admin")
+    if admin and admin.gateway and not settings.value.mirror.addresses:
+        yield settings.fault(
+            "mirror",
+            what="`mirror` has no `addresses`",
+            expected="the addresses of the mirror: the firewall of the nodes lets them call no other",
+            write="write for example `addresses: [192.0.2.60/32]`",
+        )
+
+
 def outside(part: Part[Settings], loc: tuple[str, ...], address: Address, prefix: Network) -> Fault:
     """The fault of an address that is not in its zone."""
     return part.fault(
@@ -146,4 +176,6 @@ CHECKS = (
     provider_zone_is_usable,
     endpoints_are_in_their_zone,
     endpoint_names_differ,
+    servers_are_not_nodes,
+    mirror_can_be_reached,
 )

@@ -1,0 +1,78 @@
+"""Send a SYN to ports and tell which answer: run by the Python of a node, so only the standard library.
+
+Arguments: source address, mark of the packets (a number; 0 for none), seconds to wait for late answers.
+Standard input: a JSON object, target address to list of ports. Standard output: a JSON object, target to the
+ports that answered, were it by a refusal (RST): both prove that the packet came through.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import struct
+import sys
+import threading
+import time
+
+SOURCE_PORT = 50123
+SYN, SYN_ACK, RST = 0x02, 0x12, 0x04
+BATCH = 64
+BREATH = 0.002
+
+
+def main() -> None:
+    source, mark, patience = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+    wanted = json.load(sys.stdin)
+    answered: dict[str, set[int]] = {target: set() for target in wanted}
+    wire = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP)
+    wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+    wire.bind((source, 0))
+    if mark:
+        wire.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, mark)
+    wire.settimeout(0.2)
+    done = threading.Event()
+    listener = threading.Thread(target=listen, args=(wire, answered, done))
+    listener.start()
+    for target, ports in wanted.items():
+        send(wire, source, target, ports)
+    time.sleep(patience)
+    done.set()
+    listener.join()
+    json.dump({target: sorted(ports) for target, ports in answered.items()}, sys.stdout)
+
+
+def send(wire: socket.socket, source: str, target: str, ports: list[int]) -> None:
+    for number, port in enumerate(ports):
+        # What the source's own firewall keeps is an error here.
+        with contextlib.suppress(PermissionError):
+            wire.sendto(syn(source, target, port), (target, 0))
+        if number % BATCH == 0:
+            time.sleep(BREATH)
+
+
+def syn(source: str, target: str, port: int) -> bytes:
+    """A TCP header with nothing but SYN (RFC 9293)."""
+    bare = struct.pack("!HHIIBBHHH", SOURCE_PORT, port, port, 0, 5 << 4, SYN, 1024, 0, 0)
+    pseudo = socket.inet_aton(source) + socket.inet_aton(target) + struct.pack("!BBH", 0, 6, len(bare))
+    total = sum(struct.unpack(f"!{(len(pseudo) + len(bare)) // 2}H", pseudo + bare))
+    total = (total & 0xFFFF) + (total >> 16)
+    total = (total & 0xFFFF) + (total >> 16)
+    return bare[:16] + struct.pack("!H", ~total & 0xFFFF) + bare[18:]
+
+
+def listen(wire: socket.socket, answered: dict[str, set[int]], done: threading.Event) -> None:
+    while not done.is_set():
+        try:
+            packet = wire.recv(256)
+        except TimeoutError:
+            continue
+        sender = socket.inet_ntoa(packet[12:16])
+        header = packet[(packet[0] & 0x0F) * 4 :]
+        port, to, _, acknowledged, _, flags = struct.unpack("!HHIIBB", header[:14])
+        # Only an answer to our own packet acknowledges its number, which was the port.
+        if sender in answered and to == SOURCE_PORT and acknowledged == port + 1 and flags & (SYN_ACK | RST):
+            answered[sender].add(port)
+
+
+main()
