@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from socle.logs import sealing
 from socle.logs.asking import checker
-from socle.logs.chain import Head, canonical, head_of, judge, line_of
+from socle.logs.chain import Head, canonical, head_of, judge, line_of, silent
 from socle.logs.store import NodeLog
 
 KEY = ec.generate_private_key(ec.SECP384R1())
@@ -239,6 +239,14 @@ def test_days_whose_time_is_over_go_and_their_seals_stay(store: Path) -> None:
 )
 def test_the_oldest_day_to_keep(months: int, now: str, day: str) -> None:
     assert sealing.oldest(months, datetime.fromisoformat(now)) == day
+
+
+def test_nodes_that_fell_silent_are_told(store: Path) -> None:
+    heard = sealing.measure(store).heard
+    now = datetime.fromtimestamp(max(heard.values()), UTC)
+    assert silent(heard, ["cmp1", "ctl1"], now) == []
+    assert silent(heard, ["cmp2"], now) == ["cmp2: was never heard"]
+    assert len(silent(heard, ["cmp1", "ctl1"], now + timedelta(hours=25))) == 2
 
 
 def test_signed_is_everything_but_the_signature(store: Path) -> None:

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -71,14 +71,15 @@ class Site:
             time.sleep(0.1)
         time.sleep(0.5)
 
-    def log(self, count: int) -> None:
+    def log(self, count: int, padding: Callable[[int], str] = lambda _number: "") -> None:
         """Entries for the node's journald, by its native protocol."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as entries:
+            entries.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
             entries.connect(str(self.journal))
             for _ in range(count):
-                entries.send(
-                    f"PRIORITY=6\nSYSLOG_IDENTIFIER=marker\nMESSAGE=number {self.written}\n".encode()
-                )
+                text = f"number {self.written}{padding(self.written)}".encode()
+                message = len(text).to_bytes(8, "little") + text
+                entries.send(b"PRIORITY=6\nSYSLOG_IDENTIFIER=marker\nMESSAGE\n" + message + b"\n")
                 self.written += 1
 
     def send(self, certificate: bool = True, scheme: str = "https") -> subprocess.Popen[bytes]:
@@ -191,6 +192,21 @@ def test_a_thousand_messages_of_a_cut_off_node_all_arrive_once(site: Site) -> No
     repeated = len(kept) - len(set(kept))
     assert (lost, repeated) == (0, 0), f"{lost} lost, {repeated} repeated, {site.starts} starts of the sender"
     assert kept == [f"number {number}" for number in range(MESSAGES)]
+
+
+def test_entries_of_every_size_arrive_as_they_were(site: Site) -> None:
+    sizes = (0, 90, 4000, 47000, 150000)
+
+    def padding(number: int) -> str:
+        second = "\nsecond line" if number % 7 == 0 else ""
+        return "é" * (sizes[number % len(sizes)] // 2 + number % 97) + second
+
+    site.log(MESSAGES, padding)
+    site.receive()
+    end = time.monotonic() + 60
+    while len(site.kept()) < MESSAGES and time.monotonic() < end:
+        site.keep_sending(1)
+    assert site.kept() == [f"number {number}{padding(number)}" for number in range(MESSAGES)]
 
 
 def test_a_sender_without_a_certificate_or_in_plaintext_delivers_nothing(site: Site) -> None:

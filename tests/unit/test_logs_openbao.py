@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,9 +16,9 @@ from socle.logs import sealing
 from socle.logs.asking import checker
 from socle.logs.chain import judge
 from socle.logs.store import NodeLog
-from socle.tools import binary
 from socle.vault.place import CertifiedHost
 from socle.vault.policies import of_host, text
+from tests.unit.development_openbao import running
 
 STORE = CertifiedHost("sec1", "127.0.0.1", (), seals_logs=True)
 OTHER = CertifiedHost("ctl1", "127.0.0.1", ())
@@ -42,43 +39,13 @@ class Bao:
 @pytest.fixture(scope="module")
 def bao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bao]:
     folder = tmp_path_factory.mktemp("bao")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    options = (
-        "-dev",
-        "-dev-tls",
-        f"-dev-tls-cert-dir={folder}",
-        "-dev-root-token-id=root",
-        "-dev-no-store-token",
-    )
-    command = [str(binary("bao")), "server", *options, f"-dev-listen-address=127.0.0.1:{port}"]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-    url, trust = f"https://127.0.0.1:{port}", next(_appears(folder, "*ca.pem"))
-    root = hvac.Client(url, token="root", verify=str(trust))
-    try:
-        _prepare(root, folder)
-        yield Bao(folder, root, {"openbao": ["https://127.0.0.1:1", url], "trust": str(trust)})
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _appears(folder: Path, pattern: str) -> Iterator[Path]:
-    end = time.monotonic() + 30
-    while time.monotonic() < end:
-        yield from folder.glob(pattern)
-        time.sleep(0.1)
+    with running(folder) as server:
+        _prepare(server.root, folder)
+        settings = {"openbao": ["https://127.0.0.1:1", server.url], "trust": str(server.trust)}
+        yield Bao(folder, server.root, settings)
 
 
 def _prepare(root: Any, folder: Path) -> None:
-    end = time.monotonic() + 30
-    while time.monotonic() < end:
-        try:
-            root.sys.enable_secrets_engine("transit")
-            break
-        except (OSError, hvac.exceptions.VaultError):
-            time.sleep(0.1)
     root.sys.enable_auth_method("approle")
     for host in (STORE, OTHER):
         root.sys.create_or_update_acl_policy(host.role, text(of_host(host)))

@@ -74,6 +74,7 @@ MODULES = {
     "tools": "toolbox",
     "vault": "custodians",
     "sbom": "supplying",
+    "release": "supplying",
 }
 """Which module has each command: only that one is loaded, the libraries of others take seconds."""
 

@@ -1,14 +1,14 @@
-"""``socle sbom``: bills of materials."""
+"""``socle sbom`` and ``socle release``."""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from socle import __version__, durable, tools
+from socle import __version__, durable, openbao, tools
 from socle.cli.app import app, err, examples, options, out
 from socle.deploy.deployment import BINARIES
 
@@ -45,3 +45,35 @@ def sbom(
         return
     for name, (_subject, parts) in bills.items():
         out.print(f"{folder / name}.cdx.json: {len(parts)} components", highlight=False, soft_wrap=True)
+
+
+@app.command(epilog=examples("socle release dist/"))
+def release(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(help="Where to write; made when it is not there.")],
+) -> None:
+    """Write and sign a release of the commit that is checked out: archive, bill of materials, signatures.
+
+    The same commit gives the same archive. The signatures are OpenBao's (ECDSA P-384 over SHA-384), by the
+    person whose login stands in BAO_ADDR, BAO_TOKEN and BAO_CACERT and who has the policy `release`. They are
+    verified with openssl alone; the commands for it are printed.
+
+    Exit codes: 1 the checkout has changes or OpenBao refuses, 4 no login in the environment.
+    """
+    from socle.supply import sources  # noqa: PLC0415 - loads slowly
+    from socle.supply.bom import bill  # noqa: PLC0415 - loads slowly
+    from socle.supply.release import make  # noqa: PLC0415 - beside its parts
+
+    def ask(method: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        return openbao.request(method, path, body=body if method == "POST" else None)
+
+    with err.status("reading what is in the kit") as line:
+        subject, parts = sources.kit(tools.build(BINARIES, lambda progress: line.update(str(progress))))
+    made = make(folder, __version__, ask, bill(subject, parts, __version__))
+    if options(context).json:
+        files = [str(path) for path in made.files]
+        out.print_json(data={"version": made.version, "commit": made.commit, "files": files})
+        return
+    out.print(f"[green]✓[/green] socle {made.version}, commit {made.commit}, in {folder}", highlight=False)
+    for command in made.commands():
+        out.print(command, highlight=False, soft_wrap=True)

@@ -17,7 +17,7 @@ from socle import durable, vault
 from socle.catalogue import Catalogue
 from socle.deploy.nodes import ssh
 from socle.errors import ExitCode, SocleError
-from socle.logs.chain import Check, Head, Measured, head_of, judge
+from socle.logs.chain import Check, Head, Measured, head_of, judge, silent
 from socle.logs.sealing import KEY, oldest
 from socle.paths import state_dir
 from socle.site import Host, Site
@@ -71,13 +71,15 @@ def verify(site: Site, services: Catalogue) -> dict[str, list[str]]:
     path = state_dir(site.name) / HEADS
     heads = durable.read_json(path)
     found: dict[str, list[str]] = {}
-    for host in stores(site):
+    for number, host in enumerate(stores(site)):
         measured = Measured(**json.loads(next(ask(site, host, {"do": "measure"}))))
         seen = Head(**heads[host.name]) if host.name in heads else None
         found[host.name] = judged(site, measured, checker(keys), seen)
         if not found[host.name]:
             head = head_of(measured.seals)
             heads[host.name] = {"number": head.number, "sha256": head.sha256}
+        if number == 0:
+            found[host.name] += silent(measured.heard, site.hosts, datetime.now(UTC))
     durable.write_json(path, heads)
     return found
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -23,6 +23,8 @@ FIRST = "0" * 64
 """What stands before the first seal."""
 
 TIME = "%Y-%m-%dT%H:%M:%SZ"
+
+SILENT = timedelta(days=1)
 
 type Seal = dict[str, Any]
 type Check = Callable[[str, bytes], bool]
@@ -37,6 +39,8 @@ class Measured:
     parts: Mapping[str, str | None]
     """Key as ``part_key``; None when the file is gone or too short."""
     sizes: Mapping[str, int]
+    heard: Mapping[str, float] = field(default_factory=dict)
+    """When something of each node was last written, in seconds since 1970."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,18 @@ def judge(
     faults += _head(measured.seals, seen)
     faults += _files(seals, measured, keep_until)
     faults += _age(seals, now, every)
+    return faults
+
+
+def silent(heard: Mapping[str, float], nodes: Iterable[str], now: datetime) -> list[str]:
+    """Nodes of which nothing came for a day: each has timers that run more often."""
+    faults = []
+    for name in nodes:
+        last = heard.get(name)
+        if last is None:
+            faults.append(f"{name}: was never heard")
+        elif now.timestamp() - last > SILENT.total_seconds():
+            faults.append(f"{name}: was last heard at {datetime.fromtimestamp(last, UTC).strftime(TIME)}")
     return faults
 
 

@@ -92,10 +92,12 @@ def measure(store: Path) -> Measured:
         wanted.setdefault(part["file"], []).append(part)
     parts: dict[str, str | None] = {}
     sizes: dict[str, int] = {}
+    heard: dict[str, float] = {}
     for path in files_of(store):
         name = name_of(store, path)
+        heard[path.parent.name] = max(heard.get(path.parent.name, 0), path.stat().st_mtime)
         sizes[name] = _measure_file(path, wanted.get(name, []), parts)
-    return Measured(lines, parts, sizes)
+    return Measured(lines, parts, sizes, heard)
 
 
 def _parts_told(lines: list[str]) -> Iterator[dict[str, Any]]:

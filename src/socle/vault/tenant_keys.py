@@ -25,6 +25,8 @@ def use() -> dict[str, dict[str, Any]]:
         f"{MOUNT}/keys/+": made,
         f"{MOUNT}/encrypt/+": {"capabilities": ["update"]},
         f"{MOUNT}/decrypt/+": {"capabilities": ["update"]},
+        "auth/token/renew-self": {"capabilities": ["update"]},
+        "auth/token/revoke-self": {"capabilities": ["update"]},
     }
 
 
