@@ -7,11 +7,8 @@ from typing import Any
 
 from socle.logs.sealing import HASH as LOGS_HASH
 from socle.logs.sealing import KEY as LOGS_KEY
-<<<<<<< HEAD
 from socle.vault import tenant_keys
-=======
 from socle.supply import release
->>>>>>> logs
 from socle.vault.place import CertifiedHost, Place
 
 KV, TRANSIT = "kv", "transit"
@@ -34,12 +31,9 @@ def policies(place: Place) -> dict[str, Rules]:
         "deployer": deployer(place),
         "ansible": ansible(place),
         "stacks": stacks(),
-<<<<<<< HEAD
         tenant_keys.ERASER: tenant_keys.erasing(),
         "snapshot": snapshot(),
-=======
         "release": release.RULES,
->>>>>>> logs
         **{host.role: of_host(host) for host in place.hosts},
         **{service.role: SERVICES[service.component] for service in place.services},
     }
