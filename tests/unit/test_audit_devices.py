@@ -29,9 +29,11 @@ DAY = 40
         ((5000, 9999, DAY, 31), True, "31 s ago was the last entry"),
         ((5000, 9999, DAY, None), True, "does not record: nothing"),
         ((5000, 9999, DAY, 86400), False, None),
+        ((50, 9999, None, 0.5), True, None),
+        ((50, 9999, None, 31), True, "31 s ago was the last entry"),
     ],
 )
-def test_thresholds(device: tuple[int, int, int, float | None], leads: bool, word: str | None) -> None:
+def test_thresholds(device: tuple[int, int, int | None, float | None], leads: bool, word: str | None) -> None:
     fault = audit.fault_of(*device, leads=leads)
     assert fault is None if word is None else word in (fault or "")
 

@@ -34,7 +34,9 @@ class Device:
     name: str
     path: str = ""
     free: int = 0
-    size: int = 0
+    size: int | None = None
+    """None for the journal."""
+
     age: float | None = None
     fault: str | None = None
 
@@ -82,16 +84,18 @@ def ask(place: Place, node: VaultNode) -> list[dict[str, Any]]:
     return list(json.loads(answer))
 
 
-def fault_of(free: int, inodes: int, size: int, age: float | None, *, leads: bool) -> str | None:
+def fault_of(free: int, inodes: int, size: int | None, age: float | None, *, leads: bool) -> str | None:
     """What is wrong with a device.
 
     Args:
+        size: of its file since the last rotation; None for the journal, which makes room for itself
+            (journald.conf(5), SystemMaxUse).
         leads: whether an entry was just made on this node.
     """
-    needed = max(FREE_MIB, DAYS * size)
-    if free < needed:
+    needed = max(FREE_MIB, DAYS * (size or 0))
+    if size is not None and free < needed:
         return f"{free} MiB are free where it writes; expected {needed}: make room, or OpenBao will stop"
-    if inodes < INODES:
+    if size is not None and inodes < INODES:
         return f"{inodes} files can be made where it writes; expected {INODES} or more: remove some"
     if leads and (age is None or age > FRESH):
         since = "nothing" if age is None else f"{age:.0f} s ago was the last entry"

@@ -14,20 +14,17 @@ JOURNALS = ("/var/log/journal", "/run/log/journal", "/var/log")
 
 
 def device(kind: str, name: str, options: dict[str, str]) -> dict[str, object]:
-    """Where a device writes, the room there in MiB, the size of its file, and when it wrote last."""
+    """Where a device writes, the room there in MiB, the size of its file if any, and when it wrote last."""
     path = options.get("file_path") or next(path for path in JOURNALS if os.path.isdir(path))  # noqa: PTH112
     there = os.path.dirname(path) if kind == "file" else path  # noqa: PTH120
     disk = os.statvfs(there)
-    if kind == "file":
-        size, last = of_file(path)
-    else:
-        size, last = 0, of_journal(options.get("tag", "openbao"))
+    size, last = of_file(path) if kind == "file" else (None, of_journal(options.get("tag", "openbao")))
     return {
         "name": f"{kind}/{name}",
         "path": path,
         "free": disk.f_bavail * disk.f_frsize // MIB,
         "inodes": disk.f_favail if disk.f_files else 1,
-        "size": size // MIB,
+        "size": None if size is None else size // MIB,
         "age": None if last is None else round(time.time() - last, 1),
     }
 
