@@ -7,8 +7,8 @@ from typing import Any
 
 from socle.logs.sealing import HASH as LOGS_HASH
 from socle.logs.sealing import KEY as LOGS_KEY
-from socle.vault import tenant_keys
 from socle.supply import release
+from socle.vault import tenant_keys
 from socle.vault.place import CertifiedHost, Place
 
 KV, TRANSIT = "kv", "transit"
