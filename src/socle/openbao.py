@@ -10,6 +10,7 @@ import http.client
 import json
 import os
 import ssl
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -30,8 +31,10 @@ def read(path: str) -> dict[str, Any]:
     return request("GET", path)
 
 
-def request(method: str, path: str, wrap_ttl: str | None = None) -> dict[str, Any]:
-    """The answer to a request without a body, empty when the path holds nothing.
+def request(
+    method: str, path: str, wrap_ttl: str | None = None, body: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The answer to a request, empty when the path holds nothing.
 
     Args:
         wrap_ttl: leave the answer in OpenBao and get a token that opens it once, within this time.
@@ -44,7 +47,8 @@ def request(method: str, path: str, wrap_ttl: str | None = None) -> dict[str, An
     if wrap_ttl:
         headers["X-Vault-Wrap-TTL"] = wrap_ttl
     try:
-        connection.request(method, f"/v1/{path}", headers=headers)
+        content = json.dumps(body) if body is not None else None
+        connection.request(method, f"/v1/{path}", content, headers)
         response = connection.getresponse()
         answer = dict(json.loads(response.read() or b"{}"))
     except (OSError, http.client.HTTPException) as error:

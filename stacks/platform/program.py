@@ -10,10 +10,10 @@ from pulumi_openstack import Provider, blockstorage, compute, images, networking
 
 from socle.images import ImageFiles
 from socle.site import Site
+from socle.site.settings import VOLUME_TYPE
 
 PHYSICAL_NETWORK = "provider"
 """Name of the physical network that Neutron's configuration maps to the provider bridge."""
-VOLUME_TYPE = "standard"
 
 
 @dataclass(frozen=True)

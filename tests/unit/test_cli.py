@@ -35,6 +35,7 @@ COMMANDS = [
     ["tenant", "plan"],
     ["tenant", "apply"],
     ["tenant", "show"],
+    ["tenant", "erase-keys"],
     ["tools", "build"],
 ]
 
@@ -74,6 +75,9 @@ def test_the_help_of_each_command_says_what_it_does_with_an_example(
         (["deploy", "--only", "nobody"], "no role, node or tenant nobody"),
         (["tenant", "show", "123"], "no tenant 123"),
         (["tenant", "apply", "123"], "no tenant 123"),
+        (["tenant", "erase-keys", "123"], "no tenant 123"),
+        (["tenant", "erase-keys", "210000014"], "not confirmed, nothing was done"),
+        (["tenant", "erase-keys", "210000014", "--yes-erase", "210000022"], "not confirmed"),
         (["journal", "yesterday"], "no run yesterday"),
         (["lab", "shell", "nobody"], "no node nobody"),
     ],

@@ -91,7 +91,7 @@ def test_before_the_first_deployment_it_plans_without_secrets(
     code, text = shown(ansible, monkeypatch, capsys)
     assert code == 0
     ((names, arguments, environment),) = ansible.calls
-    assert names == ("base", "vault", "certificates", "storage", "control", "compute")
+    assert names == ("base", "vault", "certificates", "logs", "storage", "control", "compute")
     assert arguments[:2] == ("--check", "--diff")
     assert environment["SOCLE_PLAN_WITHOUT_VAULT"] == "1"
     for told in (

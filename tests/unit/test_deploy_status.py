@@ -224,10 +224,10 @@ def test_a_site_without_authority_says_what_to_run(
     ("status", "reason"),
     [
         ({"reachable": False, "reason": "refused"}, "does not answer: refused"),
-        ({"reachable": True}, "is not initialised; run `socle deploy`"),
+        ({"reachable": True}, "is not initialised; run `socle deploy`, or `socle vault init`"),
         (
             {"reachable": True, "initialised": True},
-            "is sealed; run `socle deploy`, or unseal it with the custodians",
+            "is sealed; run `socle deploy`, or `socle vault unseal`",
         ),
         ({"reachable": True, "initialised": True, "sealed": False, "active": True}, ""),
     ],
@@ -237,7 +237,9 @@ def test_the_seal_is_said(
 ) -> None:
     node = place_of(site, catalogue.load()).nodes[0]
     monkeypatch.setattr(openbao.vault, "status", lambda _place: (NodeStatus(node, **status),))
-    (section,) = openbao.openbao_section(site, catalogue.load())
+    monkeypatch.setattr(openbao.audit, "devices", lambda _place: ())
+    section, audited = openbao.openbao_section(site, catalogue.load())
+    assert not audited.well, "nothing was read"
     assert section.findings[0].reason == reason
     assert section.well is (reason == "")
 

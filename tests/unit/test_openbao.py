@@ -2,124 +2,26 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from socle import durable, vault
-from socle.catalogue.host_certificates import HostCertificate
 from socle.errors import ExitCode, SocleError
-from socle.tools import binary
-from socle.vault import configuration, login, remote, seal
+from socle.vault import ceremony, custody, login, quorum, remote
 from socle.vault.api import client, plainly
-from socle.vault.place import CertifiedHost, Place, VaultNode
-from socle.vault.seal import root_token
-
-HOST = CertifiedHost(
-    "ctl1", "127.0.0.1", (HostCertificate("endpoints", "haproxy", "haproxy", ("cloud.test",), ("10.0.0.1",)),)
-)
-SECRETS = {"keystone": {"admin": "password", "fernet_0": "fernet"}, "ceph": {"fsid": "uuid", "mon": "cephx"}}
-
-
-class Server:
-    """A server of OpenBao on a free port of the loopback, with its storage in a folder."""
-
-    def __init__(self, folder: Path, address: str = "127.0.0.1") -> None:
-        self.folder, self.address = folder, address
-        with socket.socket() as free:
-            free.bind((address, 0))
-            self.port: int = free.getsockname()[1]
-        self._certificate()
-
-    def configure(self, *peers: Server) -> None:
-        """Write the configuration; the peers are whom it joins."""
-        folder, here = self.folder, self.address
-        join = 'retry_join {{ leader_api_addr = "https://{0.address}:{0.port}" {1} }}'
-        trust = 'leader_ca_cert_file = "{0.folder}/crt"'
-        joins = "\n".join(join.format(peer, trust.format(peer)) for peer in peers)
-        folder.joinpath("bao.hcl").write_text(f"""
-            api_addr = "https://{here}:{self.port}"
-            cluster_addr = "https://{here}:{self.port + 1}"
-            storage "raft" {{ path = "{folder}/data"  node_id = "{here}"  performance_multiplier = 1
-{joins} }}
-            listener "tcp" {{
-              address = "{here}:{self.port}"
-              cluster_address = "{here}:{self.port + 1}"
-              tls_cert_file = "{folder}/crt"
-              tls_key_file = "{folder}/key"
-            }}
-            audit "file" "file" {{ options {{ file_path = "audit.log" }} }}
-        """)
-
-    def _certificate(self) -> None:
-        command = (
-            "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=test"
-        )
-        files = ["-addext", f"subjectAltName=IP:{self.address}", "-keyout", "key", "-out", "crt"]
-        subprocess.run([*command.split(), *files], cwd=self.folder, check=True, capture_output=True)
-
-    def start(self) -> None:
-        self.folder.joinpath("data").mkdir(exist_ok=True)
-        with self.folder.joinpath("log").open("ab") as log:
-            command = [binary("bao"), "server", f"-config={self.folder}/bao.hcl"]
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder)
-        end = time.monotonic() + 30
-        while True:
-            try:
-                socket.create_connection((self.address, self.port), 1).close()
-            except OSError:
-                assert time.monotonic() < end, self.folder.joinpath("log").read_text()
-                time.sleep(0.05)
-            else:
-                return
-
-    def stop(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def wipe(self) -> None:
-        self.stop()
-        subprocess.run(["rm", "-rf", str(self.folder / "data")], check=True)
-        self.start()
-
-
-def begin(folder: Path, patch: pytest.MonkeyPatch) -> tuple[Server, Place]:
-    """A new server, and a place whose state is in the folder; what goes by SSH is done here."""
-    folder.joinpath("server").mkdir()
-    made = Server(folder / "server")
-    made.configure()
-    made.start()
-    patch.setenv("SOCLE_STATE", str(folder / "state"))
-    certificate = made.folder.joinpath("crt").read_text()
-    patch.setattr(remote, "bootstrap_certificate", lambda _place, _node: certificate)
-    patch.setattr(remote, "reset", lambda _place, _node: made.wipe())
-    return made, Place(
-        site="probe",
-        title="Probe",
-        nodes=(VaultNode("one", "127.0.0.1", made.port),),
-        deploy_user="socle",
-        deployers=("127.0.0.1",),
-        shares=3,
-        threshold=2,
-        seal="shamir",
-        custody="local",
-        hosts=(HOST,),
-        secrets=SECRETS,
-    )
+from socle.vault.place import Place
+from tests.unit.openbao_server import HOST, SECRETS, Server, begun
 
 
 @pytest.fixture
-def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Server, Place]]:
+def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Server, Place]]:
     """A server that nobody has initialised."""
-    server, place = begin(tmp_path, monkeypatch)
-    yield server, place
-    server.stop()
+    with begun(monkeypatch) as made:
+        yield made
 
 
 @pytest.fixture
@@ -133,17 +35,16 @@ def server(fresh: tuple[Server, Place]) -> Server:
 
 
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def prepared() -> Iterator[Place]:
     """One server for the tests that only log in."""
-    with pytest.MonkeyPatch.context() as patch:
-        server, place = begin(tmp_path_factory.mktemp("prepared"), patch)
+    with pytest.MonkeyPatch.context() as patch, begun(patch) as (_server, place):
         vault.prepare(place)
         yield place
-        server.stop()
 
 
-def keys(place: Place) -> dict[str, Any]:
-    return durable.read_json(place.folder / seal.KEYS)
+def root_token(place: Place) -> str:
+    """A root token by quorum, as a ceremony makes it."""
+    return quorum.generate(place, custody.shares_of(place), custody.ask(place, "test", "configure"))
 
 
 def token(place: Place, role: str) -> Any:
@@ -159,7 +60,7 @@ def refused(action: Any) -> bool:
     return False
 
 
-PLACE_FOR_ERRORS = Place("probe", "", (), "", (), 1, 1, "shamir", "local", (), {})
+PLACE_FOR_ERRORS = Place("probe", "", (), "", (), 1, 1, "shamir", "custodians", (), {})
 
 
 def test_from_nothing_to_ready_once(place: Place) -> None:
@@ -167,24 +68,11 @@ def test_from_nothing_to_ready_once(place: Place) -> None:
     assert vault.prepare(place, told.append)
     assert len(told) == 4
     assert not vault.prepare(place, told.append), told
-    assert set(keys(place)) == {"shares"}, "the root token must be gone"
-    assert len(keys(place)["shares"]) == 3
+    assert set(custody.record(place)) == {"made", "shares"}, "the root token must be gone"
+    assert len(custody.record(place)["shares"]) == 3
     for path in place.folder.iterdir():
         assert path.stat().st_mode & 0o077 == 0, path
     assert place.ca_file.read_text().startswith("-----BEGIN CERTIFICATE-----")
-
-
-def test_root_token_is_revoked(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[str] = []
-
-    def remember(asked: Place) -> str:
-        seen.append(root_token(asked))
-        return seen[-1]
-
-    monkeypatch.setattr(configuration, "root_token", remember)
-    vault.prepare(place)
-    assert len(seen) == 1
-    assert not client(place, place.nodes[0], seen[0]).is_authenticated()
 
 
 @pytest.mark.parametrize(
@@ -199,7 +87,7 @@ def test_kill_while_initialising(place: Place, monkeypatch: pytest.MonkeyPatch, 
         if after_answer:
             patch.setattr(durable, "write_json", killed)
         else:
-            patch.setattr("hvac.api.system_backend.init.Init.initialize", killed)
+            patch.setattr(ceremony, "_init_body", killed)
         with pytest.raises(KeyboardInterrupt):
             vault.prepare(place)
     assert vault.status(place)[0].initialised is after_answer
@@ -233,12 +121,12 @@ def test_restart_seals_and_prepare_unseals(place: Place, server: Server) -> None
 
 def test_wiped_server_is_set_up_anew_and_the_former_keys_are_kept(place: Place, server: Server) -> None:
     vault.prepare(place)
-    former, shares = vault.secret(place, "keystone/admin"), keys(place)["shares"]
+    former, shares = vault.secret(place, "keystone/admin"), custody.record(place)["shares"]
     server.wipe()
     assert vault.prepare(place)
     assert vault.secret(place, "keystone/admin") != former
     (kept,) = place.folder.glob("former-*")
-    assert durable.read_json(kept / seal.KEYS)["shares"] == shares
+    assert durable.read_json(kept / custody.RECORD)["shares"] == shares
 
 
 def test_new_secret_leaves_the_others_as_they_are(prepared: Place) -> None:
@@ -255,7 +143,6 @@ def test_new_host_is_configured_by_quorum(place: Place) -> None:
     vault.prepare(place)
     second = replace(HOST, name="ctl2", certificates=(replace(HOST.certificates[0], names=("two.test",)),))
     assert vault.configure(replace(place, hosts=(HOST, second)))
-    assert "root_token" not in keys(place)
     assert vault.configure(replace(place, hosts=(second,)))
     speaker = client(place, place.nodes[0], root_token(place))
     assert "host-ctl1" not in speaker.sys.list_acl_policies()["data"]["keys"]
@@ -315,57 +202,3 @@ def test_host_is_certified_for_its_own_names_only(prepared: Place) -> None:
     assert refused(lambda: host.write_data(sign, data=other))
     assert refused(lambda: host.write_data("pki_services/sign/host-ctl2", data=other))
     assert refused(lambda: host.read("kv/data/services/keystone"))
-
-
-def wait_for_voters(place: Place, count: int) -> None:
-    """A node that joins gets its vote when it has been in step for ten seconds."""
-    speaker = client(place, seal.active_node(place), root_token(place))
-    end = time.monotonic() + 60
-    while True:
-        servers = speaker.read("sys/storage/raft/configuration")["data"]["config"]["servers"]
-        if sum(s["voter"] for s in servers) == count:
-            speaker.auth.token.revoke_self()
-            return
-        assert time.monotonic() < end, servers
-        time.sleep(0.5)
-
-
-@pytest.mark.slow
-def test_three_nodes_join_and_come_back_after_a_power_cut(
-    tmp_path: Path, place: Place, server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    three = [
-        server,
-        *(Server(made, f"127.0.0.{n}") for n in (2, 3) for made in [tmp_path / str(n)] if not made.mkdir()),
-    ]
-    server.stop()
-    for one in three:
-        one.configure(*(other for other in three if other is not one))
-        one.start()
-    shown = {one.address: one.folder.joinpath("crt").read_text() for one in three}
-    monkeypatch.setattr(remote, "bootstrap_certificate", lambda _place, node: shown[node.address])
-    nodes = tuple(VaultNode(f"sec{n}", one.address, one.port) for n, one in enumerate(three, start=1))
-    cluster = replace(place, nodes=nodes)
-    try:
-        vault.prepare(cluster)
-        former = vault.secret(cluster, "keystone/admin")
-        assert [s.sealed for s in vault.status(cluster)] == [False] * 3
-        wait_for_voters(cluster, 3)
-        three[0].stop()
-        assert vault.secret(cluster, "keystone/admin") == former, "two of three are enough"
-        for one in three[1:]:
-            one.stop()
-        for one in three:
-            one.start()
-        assert vault.prepare(cluster)
-        assert vault.secret(cluster, "keystone/admin") == former
-    finally:
-        for one in three[1:]:
-            one.stop()
-
-
-def test_custody_that_is_not_there_yet_is_told(place: Place) -> None:
-    with pytest.raises(SocleError, match="custody: local") as caught:
-        vault.prepare(replace(place, custody="custodians"))
-    assert caught.value.exit_code == ExitCode.PREREQUISITE
-    assert not vault.status(place)[0].initialised

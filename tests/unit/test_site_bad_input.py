@@ -134,14 +134,33 @@ def test_quotas_above_capacity_name_the_tenant_that_came_last(lab: Path) -> None
 
 
 def test_custodians_of_the_shares(lab: Path) -> None:
-    change(lab, "site.yml", "custody: local", "custody: custodians")
+    change(lab, "people.yml", "custodians: [alice.custodian, ", "custodians: [")
     line = line_of(lab / "people.yml", "custodians:")
     assert errors(lab) == [
         (
-            f"lab/people.yml:{line}: 0 custodian(s) for 3 unseal shares; "
+            f"lab/people.yml:{line}: 2 custodian(s) for 3 unseal shares; "
             "expected 3, as `openbao: shares` of site.yml says; name one person for each share"
         )
     ]
+
+
+def test_custodians_outside_a_lab_have_keys(lab: Path) -> None:
+    change(lab, "site.yml", "custody: test-custodians", "custody: custodians")
+    found = errors(lab)
+    assert len(found) == 3
+    assert all("has no `pgp_key`" in line for line in found)
+
+
+def test_unsealing_by_an_hsm_names_it(lab: Path) -> None:
+    change(lab, "site.yml", "seal: shamir", "seal: pkcs11")
+    (found,) = errors(lab)
+    assert "`seal: shamir` or `hsm`" in found
+
+
+def test_operators_are_no_crypto_officers(lab: Path) -> None:
+    change(lab, "people.yml", "roles: [operator]", "roles: [operator, crypto-officer]")
+    (found,) = errors(lab)
+    assert "`denis.operator` is crypto-officer and operator" in found
 
 
 def test_a_folder_that_does_not_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,8 +23,8 @@ class Front(_Entry):
     """How HAProxy publishes a listener: on which VIPs, over TLS or not, one active back end or all."""
 
     zones: tuple[Zone, ...]
-    callers: tuple[str, ...] = Field(("controllers", "computes", "gateways"), alias="from")
-    """Host groups that call it in the admin zone; the api zone is for everybody."""
+    callers: tuple[str, ...] = Field(("controllers", "computes", "gateways", "deployer"), alias="from")
+    """Who calls it in the admin zone; the api zone is for everybody."""
     port: int | None = None
     tls: bool = True
     single: bool = False
@@ -86,6 +86,8 @@ class Component(_Entry):
     databases: tuple[str, ...] = ()
     queue: bool = False
     identity: Identity | None = None
+    vault_login: bool = False
+    """Whether it logs in to OpenBao itself, on each of its hosts by an AppRole of its own."""
     secrets: dict[str, SecretKind] = Field(default_factory=dict)
     certificates: dict[str, Certificate] = Field(default_factory=dict)
     listeners: dict[str, Listener] = Field(default_factory=dict)

@@ -69,9 +69,13 @@ MODULES = {
     "journal": "deploying",
     "status": "watching",
     "lab": "labs",
+    "logs": "centrallogs",
     "tenant": "tenancy",
     "tools": "toolbox",
     "ssh": "machines",
+    "vault": "custodians",
+    "sbom": "supplying",
+    "release": "supplying",
 }
 """Which module has each command: only that one is loaded, the libraries of others take seconds."""
 

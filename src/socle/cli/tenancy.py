@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -9,7 +10,7 @@ import typer
 from rich.table import Table
 
 from socle import catalogue
-from socle.cli.app import app, examples, options, out
+from socle.cli.app import app, examples, options, out, say
 from socle.deploy.deployment import Deployment
 from socle.deploy.progress import Screen
 from socle.errors import ExitCode, SocleError
@@ -104,6 +105,63 @@ def show(context: typer.Context, sirens: Sirens = None) -> None:
     for siren in chosen:
         out.print(_tenant(site, siren))
     out.print(servers_table(servers))
+
+
+@tenant_app.command(
+    name="erase-keys",
+    epilog=examples(
+        "socle tenant erase-keys 210000014", "socle tenant erase-keys 210000014 --yes-erase 210000014"
+    ),
+)
+def erase_keys(
+    context: typer.Context,
+    siren: Annotated[str, typer.Argument(metavar="SIREN")],
+    yes_erase: Annotated[
+        str | None,
+        typer.Option("--yes-erase", metavar="SIREN", help="Say the SIREN again instead of being asked."),
+    ] = None,
+) -> None:
+    """Delete the key of a tenant in OpenBao, and with it, for good, all that it protects.
+
+    The tenant's secrets in Barbican, its encrypted volumes, their snapshots and every copy of Barbican's
+    database become unreadable; other tenants keep theirs. Nothing brings the key back. What is attached now
+    stays readable to its server until it is stopped. A backup of OpenBao that is older still holds the key.
+
+    Exit codes: 2 no such tenant or not confirmed, 6 OpenBao is sealed or does not answer.
+    """
+    from socle import vault  # noqa: PLC0415 - hvac takes a while to load
+    from socle.vault import tenant_keys  # noqa: PLC0415
+    from stacks.tenant.plan import domain_name  # noqa: PLC0415
+
+    given = options(context)
+    site = given.load()
+    _known(site, [siren])
+    name, state = site.tenants[siren].organisation.name, site.tenant_state(siren)
+    _confirm(
+        f"All data of {name} ({siren}), which is {state}, becomes unreadable for good.", siren, yes_erase
+    )
+    place = vault.place_of(site, catalogue.load())
+    erased = tenant_keys.erase(place, vault.eraser_client(place), domain_name(siren))
+    if given.json:
+        out.print_json(data={"siren": siren, "erased": list(erased)})
+    elif erased:
+        out.print(f"{name}: erased {', '.join(erased)}", highlight=False)
+    else:
+        out.print(f"{name}: has no key: it stored no secret, or its key is erased", highlight=False)
+
+
+def _confirm(warning: str, word: str, said: str | None) -> None:
+    """Go on only when the very word is said; nobody is asked where nobody can answer."""
+    if said is None and sys.stdin.isatty():
+        say(warning)
+        said = typer.prompt(f"Type {word} to go on", default="", show_default=False, err=True)
+    if said != word:
+        raise SocleError(
+            "not confirmed, nothing was done",
+            expected=f"the SIREN {word}",
+            write=f"say it again with --yes-erase {word}",
+            exit_code=ExitCode.USAGE,
+        )
 
 
 def _known(site: Site, sirens: list[str] | None) -> list[str]:

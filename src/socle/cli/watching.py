@@ -12,6 +12,7 @@ from socle import catalogue
 from socle.cli.app import app, err, examples, options, out
 from socle.deploy.status import Finding, Section, gather
 from socle.errors import ExitCode
+from socle.site import Site
 
 STYLES = {"well": "green", "not well": "bold red", "not evaluated": "yellow"}
 
@@ -30,14 +31,22 @@ def status(context: typer.Context) -> None:
     site = given.load()
     with err.status("asking nodes and services"):
         sections = gather(site, catalogue.load())
+    show_sections(site, sections, {}, as_json=given.json)
     well = all(section.well for section in sections)
-    if given.json:
-        out.print_json(data={"site": site.name, "well": well, **{s.name: _plain(s) for s in sections}})
-    else:
-        for section in sections:
-            out.print(_table(section))
-        _verdict(sections)
     raise typer.Exit(ExitCode.OK if well else ExitCode.FAILED)
+
+
+def show_sections(site: Site, sections: list[Section], more: dict[str, object], *, as_json: bool) -> None:
+    """Tables and a verdict, or JSON with what else there is to say."""
+    if as_json:
+        well = all(section.well for section in sections)
+        out.print_json(
+            data={"site": site.name, "well": well, **more, **{s.name: _plain(s) for s in sections}}
+        )
+        return
+    for section in sections:
+        out.print(_table(section))
+    _verdict(sections)
 
 
 def _plain(section: Section) -> list[dict[str, object]]:

@@ -72,7 +72,7 @@ def ask(site: Site, host: Host, units: Sequence[str] = ()) -> NodeFacts:
     remote = shlex.join(["sudo", "-n", "python3", "-", *units])
     try:
         done = subprocess.run(
-            [*_ssh(site, host), remote],
+            [*ssh(site, host), remote],
             input=script,
             capture_output=True,
             text=True,
@@ -105,7 +105,8 @@ def ask_all(
         return dict(zip([host.name for host in hosts], pool.map(one, hosts), strict=True))
 
 
-def _ssh(site: Site, host: Host) -> list[str]:
+def ssh(site: Site, host: Host) -> list[str]:
+    """The words that open a session on a node and never ask anything; a command for it comes behind them."""
     config = state_dir(site.name) / "ssh_config"
     options = ["-F", str(config)] if config.is_file() else ["-l", site.settings.deploy_user]
     return ["ssh", *options, "-o", "BatchMode=yes", "-o", f"ConnectTimeout={CONNECT_SECONDS}", host.address]

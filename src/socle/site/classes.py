@@ -58,7 +58,11 @@ class Flavor(Entry):
 
     vcpus: Positive
     ram_mib: Positive
-    disk_gib: Count = 0
+    disk_gib: Count = Field(
+        0,
+        description="Disk of the system, on the hypervisor itself: not encrypted by the tenant's key, as "
+        "volumes are; data belongs on volumes",
+    )
     classes: tuple[Size, ...] = Field(min_length=1)
 
 

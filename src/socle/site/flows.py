@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from socle.catalogue import Catalogue, Component
-from socle.catalogue.model import Listener
+from socle.catalogue.model import Listener, Zone
 from socle.site.hosts import Host
 from socle.site.model import Site
 
@@ -104,7 +104,9 @@ def _listeners(site: Site, catalogue: Catalogue) -> Iterator[Flow]:
     for component, entry in catalogue.components.items():
         hosts = [host for host in site.hosts.values() if _runs(entry, host)]
         for name, listener in entry.listeners.items():
-            sources = [source for caller in listener.callers for source in _addresses(site, caller, listener)]
+            sources = [
+                source for caller in listener.callers for source in _addresses(site, caller, listener.zone)
+            ]
             yield Flow(
                 f"{component}.{name}",
                 listener.zone,
@@ -125,7 +127,7 @@ def _fronts(site: Site, catalogue: Catalogue) -> Iterator[Flow]:
             if not listener.front:
                 continue
             for zone in listener.front.zones:
-                callers = [a for group in listener.front.callers for a in _of_group(site, group, zone)]
+                callers = [a for caller in listener.front.callers for a in _addresses(site, caller, zone)]
                 yield Flow(
                     f"{component}.{name}@{zone}",
                     zone,
@@ -170,12 +172,12 @@ def _transport(listener: Listener) -> str:
     return "udp" if listener.protocol == "udp" else "tcp"
 
 
-def _addresses(site: Site, caller: str, listener: Listener) -> list[str]:
+def _addresses(site: Site, caller: str, zone: Zone) -> list[str]:
     if caller == "deployer":
         return [f"{address}/32" for address in site.settings.deployers]
     if caller == "zone":
-        return [str(site.settings.zones[listener.zone].prefix)]
-    return _of_group(site, "controllers" if caller == "haproxy" else caller, listener.zone)
+        return [str(site.settings.zones[zone].prefix)]
+    return _of_group(site, "controllers" if caller == "haproxy" else caller, zone)
 
 
 def _of_group(site: Site, group: str, zone: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -32,6 +32,9 @@ def one_of(kind: str, first: str, second: str) -> PydanticCustomError:
     """The error of an entry that must hold exactly one of two keys."""
     context = {"kind": kind, "expected": f"`{first}` or `{second}`", "example": f"{first}: …"}
     return PydanticCustomError("socle", "{kind}", context)
+
+
+VOLUME_TYPE: Final = "encrypted"
 
 
 class Contact(Entry):
@@ -114,18 +117,39 @@ class Binaries(Entry):
     pulumi_resource_openstack: Binary | None = None
 
 
+class Hsm(Entry):
+    """The key in an HSM with which OpenBao unseals itself; its PIN is on the vault nodes alone."""
+
+    library: Text = Field(
+        description="PKCS#11 library on the nodes", examples=["/usr/lib/libvendor-pkcs11.so"]
+    )
+    token_label: Text
+    key_label: Text = Field(description="An AES-256 key that may encrypt and decrypt, and not be extracted")
+
+
 class OpenBao(Entry):
     """OpenBao: its name, how it is unsealed and who holds the shares."""
 
     name: Fqdn = Field(description="Name of the API; resolves to every vault node")
-    seal: Literal["shamir", "pkcs11"] = "shamir"
+    seal: Literal["shamir", "pkcs11"] = Field(
+        "shamir",
+        description="Who unseals a node that starts: custodians or an HSM; the custodians stay the "
+        "quorum for everything else",
+    )
+    hsm: Hsm | None = Field(None, description="The HSM's key, for `seal: pkcs11`")
     shares: Positive = 5
     threshold: Positive = 3
-    custody: Literal["custodians", "local"] = Field(
+    custody: Literal["custodians", "test-custodians"] = Field(
         "custodians",
-        description="Who holds the unseal shares: the custodians of people.yml (each by a PGP key), "
-        "or the site's state folder (for a lab only)",
+        description="Who holds the unseal shares: the custodians of people.yml, each by a PGP key. For a lab "
+        "only, this machine can make the keys of those people and play their parts",
     )
+
+    @model_validator(mode="after")
+    def _hsm_is_named(self) -> Self:
+        if (self.seal == "pkcs11") != (self.hsm is not None):
+            raise one_of("the seal is opened by custodians or by an HSM", "seal: shamir", "hsm")
+        return self
 
     @model_validator(mode="after")
     def _threshold_fits(self) -> Self:
@@ -137,6 +161,13 @@ class OpenBao(Entry):
             }
             raise PydanticCustomError("socle", "{kind}", context)
         return self
+
+
+class Logs(Entry):
+    """The central store of logs, on the vault nodes."""
+
+    retention_months: Positive = Field(12, le=120, description="Months for which the store keeps logs")
+    seal_minutes: Positive = Field(15, le=60, description="Minutes between two seals over the store")
 
 
 class Image(Entry):
@@ -194,6 +225,9 @@ class Storage(Entry):
     overcommit: Ratio = Field(
         1.0, description="Volumes promised over usable space; above 1 counts on thin ones"
     )
+    volume_type: Literal["encrypted"] = Field(
+        VOLUME_TYPE, description="The type of every volume, and Cinder's default; no other can be chosen"
+    )
 
 
 class Nova(Entry):
@@ -244,6 +278,7 @@ class Settings(Entry):
     mirror: Mirror
     release: Release
     openbao: OpenBao
+    logs: Logs = Logs()
     binaries: Binaries = Binaries()
     images: tuple[Image, ...]
     storage: Storage

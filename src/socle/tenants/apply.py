@@ -12,7 +12,7 @@ from socle.images import image_files
 from socle.lab.from_site import plan_from_site
 from socle.paths import state_dir
 from socle.site import Site
-from socle.tenants import default_rules
+from socle.tenants import default_rules, volume_encryption
 from socle.tenants.job import Action, Job
 from socle.tenants.providers import administrator
 from socle.tenants.session import Session
@@ -31,14 +31,16 @@ def platform_preview(site: Site, session: Session, tell: Tell) -> StackResult:
     """What applying the platform would do."""
     result = _platform(site, session, tell).preview()
     with session.cloud() as cloud:
-        return _with(result, default_rules.differences(cloud))
+        result = _with(result, default_rules.differences(cloud))
+        return _with(result, volume_encryption.differences(cloud))
 
 
 def platform_apply(site: Site, session: Session, tell: Tell) -> StackResult:
-    """Make flavors, images, provider network and pool, and what Neutron gives every new project."""
+    """Make flavors, images, provider network and pool, the volumes' encryption, Neutron's default rules."""
     result = _platform(site, session, tell).up()
     with session.cloud() as cloud:
-        return _with(result, default_rules.settle(cloud))
+        result = _with(result, default_rules.settle(cloud))
+        return _with(result, volume_encryption.settle(cloud))
 
 
 def preview(site: Site, sirens: Iterable[str] | None, session: Session, tell: Tell) -> list[StackResult]:

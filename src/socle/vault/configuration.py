@@ -8,42 +8,46 @@ import json
 from typing import Any
 
 from socle import durable
-from socle.vault import pki, ssh
-from socle.vault.api import client, plainly
+from socle.vault import duties, people, pki, ssh, tenant_keys
+from socle.vault.api import plainly
+from socle.vault.ceremony import forget_root_token
+from socle.vault.custody import Shares, shares_of
 from socle.vault.place import Place
 from socle.vault.policies import KV, PKI_ROOT, PKI_SERVICES, TRANSIT, approles, pki_role, policies, text
-from socle.vault.seal import active_node, cluster_id, forget_root_token, root_token
+from socle.vault.quorum import root
+from socle.vault.seal import cluster_id
 
 MARKER = "configured.json"
 DEPLOYER = "deployer.json"
+OF_HOSTS = ("host-", "service-")
+"""How the names of policies and AppRoles begin that go when their host does."""
 MOUNTS: dict[str, dict[str, Any]] = {
     KV: {"backend_type": "kv", "options": {"version": "2"}},
     TRANSIT: {"backend_type": "transit"},
+    tenant_keys.MOUNT: {"backend_type": "transit"},
     PKI_ROOT: {"backend_type": "pki", "config": {"max_lease_ttl": pki.ROOT_TTL}},
     PKI_SERVICES: {"backend_type": "pki", "config": {"max_lease_ttl": pki.SERVICES_TTL}},
 }
 
 
-def configure(place: Place) -> bool:
+def configure(place: Place, shares: Shares | None = None) -> bool:
     """Bring OpenBao to what the site wants; false when it is already there, which is known without a login.
 
     The marker holds a hash of everything wanted and the identity of the cluster that has it.
 
+    Args:
+        shares: the custodians who allow it; those whose parts this machine plays when nobody is named.
+
     Raises:
-        SocleError: sealed, unreachable, or the shares for a new root token are not on this machine.
+        SocleError: sealed, unreachable, or custodians are needed and not there (exit code 6).
     """
     wanted = {"cluster": cluster_id(place), "content": digest(place)}
     marker = place.folder / MARKER
     complete = place.ca_file.exists() and (place.folder / DEPLOYER).exists()
     if complete and durable.read_json(marker) == wanted:
         return False
-    speaker = client(place, active_node(place), root_token(place))
-    try:
-        with plainly(place):
-            apply(speaker, place)
-    finally:
-        with plainly(place):
-            speaker.auth.token.revoke_self()
+    with root(place, shares or shares_of(place), "OpenBao must be configured") as speaker, plainly(place):
+        apply(speaker, place)
     forget_root_token(place)
     durable.write_json(marker, wanted)
     return True
@@ -56,8 +60,11 @@ def digest(place: Place) -> str:
         policies(place),
         approles(place),
         {host.role: pki_role(host) for host in place.hosts},
+        place.people,
         inspect.getsource(pki),
         ssh.wanted(place),
+        inspect.getsource(people),
+        inspect.getsource(duties),
     ]
     return hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
 
@@ -69,6 +76,7 @@ def apply(speaker: Any, place: Place) -> None:
     ssh.configure(speaker, place)
     _policies(speaker, place)
     _approles(speaker, place)
+    people.configure(speaker, place)
     _deployer_login(speaker, place)
 
 
@@ -82,11 +90,11 @@ def _mounts(speaker: Any) -> None:
 
 
 def _policies(speaker: Any, place: Place) -> None:
-    wanted = policies(place)
+    wanted = {**policies(place), **duties.duties(place)}
     for name, rules in wanted.items():
         speaker.sys.create_or_update_acl_policy(name, text(rules), pretty_print=False)
     for name in speaker.sys.list_acl_policies()["data"]["keys"]:
-        if name.startswith("host-") and name not in wanted:
+        if name.startswith(OF_HOSTS) and name not in wanted:
             speaker.sys.delete_acl_policy(name)
 
 
@@ -97,7 +105,7 @@ def _approles(speaker: Any, place: Place) -> None:
     for mount in ("auth/approle/role", f"{PKI_SERVICES}/roles"):
         listed = speaker.list(mount)
         for name in listed["data"]["keys"] if listed else []:
-            if name.startswith("host-") and name not in wanted:
+            if name.startswith(OF_HOSTS) and name not in wanted:
                 speaker.delete(f"{mount}/{name}")
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from socle import durable
 from socle.errors import ExitCode, SocleError
-from socle.vault import ssh
+from socle.vault import ssh, tenant_keys
 from socle.vault.api import client, plainly
 from socle.vault.configuration import DEPLOYER
 from socle.vault.place import Place
@@ -84,13 +84,18 @@ def stacks_client(place: Place) -> Any:
     return client(place, active_node(place), token_of(place, "stacks"))
 
 
+def eraser_client(place: Place) -> Any:
+    """A client that may delete the tenants' keys, and use none."""
+    return client(place, active_node(place), token_of(place, tenant_keys.ERASER))
+
+
 def stack_key(place: Place, stack: str, speaker: Any = None) -> str:
     """Make sure that a stack has its transit key; the value of Pulumi's ``secrets_provider``."""
     name = f"stack-{stack}"
     with plainly(place):
         speaker = speaker or stacks_client(place)
         if speaker.read(f"{TRANSIT}/keys/{name}") is None:
-            speaker.write_data(f"{TRANSIT}/keys/{name}", data={"type": "aes256-gcm96", "exportable": False})
+            speaker.write_data(f"{TRANSIT}/keys/{name}", data={"type": "aes256-gcm96"})
     return f"hashivault://{name}"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -34,6 +34,8 @@ class CertifiedHost:
     name: str
     address: str
     certificates: tuple[HostCertificate, ...]
+    seals_logs: bool = False
+    """Whether it keeps the central logs, and signs the seals over them."""
 
     @property
     def role(self) -> str:
@@ -52,6 +54,31 @@ class CertifiedHost:
 
 
 @dataclass(frozen=True)
+class ServiceLogin:
+    """A component that logs in to OpenBao itself, on one of its hosts."""
+
+    component: str
+    host: str
+    address: str
+
+    @property
+    def role(self) -> str:
+        """Name of its AppRole and its policy."""
+        return f"service-{self.component}-{self.host}"
+
+
+@dataclass(frozen=True)
+class Custodian:
+    """A person who holds one share of the seal."""
+
+    login: str
+    name: str
+    email: str
+    pgp_key: str | None = None
+    """Armoured; none for a test custodian, whose key is made on this machine."""
+
+
+@dataclass(frozen=True)
 class Place:
     """One site's OpenBao as the deploying machine sees it."""
 
@@ -63,10 +90,14 @@ class Place:
     shares: int
     threshold: int
     seal: Literal["shamir", "pkcs11"]
-    custody: Literal["custodians", "local"]
+    custody: Literal["custodians", "test-custodians"]
     hosts: tuple[CertifiedHost, ...]
     secrets: dict[str, dict[str, str]]
     """Component to its secrets' kinds, by name."""
+    services: tuple[ServiceLogin, ...] = ()
+    custodians: tuple[Custodian, ...] = ()
+    people: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Login of each administrator to the roles of people.yml."""
 
     @property
     def state(self) -> Path:
@@ -75,7 +106,7 @@ class Place:
 
     @property
     def folder(self) -> Path:
-        """Unseal shares, logins and markers, mode 0700."""
+        """Encrypted shares, logins and markers, mode 0700."""
         path = self.state / "vault"
         path.mkdir(mode=0o700, exist_ok=True)
         return path
@@ -92,8 +123,9 @@ def place_of(site: Site, catalogue: Catalogue) -> Place:
     port = catalogue["openbao"].listeners["api"].port
     certified = []
     for host in site.hosts.values():
+        components = catalogue.of_groups(host.groups)
         wanted = certificates_of(
-            {name: c.model_dump() for name, c in catalogue.of_groups(host.groups).items()},
+            {name: c.model_dump() for name, c in components.items()},
             name=host.name,
             domain=settings.domain,
             address=host.address,
@@ -101,7 +133,7 @@ def place_of(site: Site, catalogue: Catalogue) -> Place:
             vault_name=settings.openbao.name,
         )
         if wanted:
-            certified.append(CertifiedHost(host.name, host.address, wanted))
+            certified.append(CertifiedHost(host.name, host.address, wanted, "logs_store" in components))
     return Place(
         site=site.name,
         title=settings.title,
@@ -114,4 +146,20 @@ def place_of(site: Site, catalogue: Catalogue) -> Place:
         custody=settings.openbao.custody,
         hosts=tuple(certified),
         secrets={name: dict(c.secrets) for name, c in catalogue.components.items() if c.secrets},
+        services=tuple(
+            ServiceLogin(name, host.name, host.address)
+            for host in site.hosts.values()
+            for name, component in catalogue.of_groups(host.groups).items()
+            if component.vault_login
+        ),
+        custodians=tuple(
+            Custodian(
+                login,
+                site.people.people[login].name,
+                site.people.people[login].email,
+                site.people.people[login].pgp_key,
+            )
+            for login in site.people.custodians
+        ),
+        people={login: tuple(person.roles) for login, person in site.people.people.items()},
     )

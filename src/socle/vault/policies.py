@@ -5,15 +5,22 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from socle.vault import ssh
+from socle.logs.sealing import HASH as LOGS_HASH
+from socle.logs.sealing import KEY as LOGS_KEY
+from socle.supply import release
+from socle.vault import ssh, tenant_keys
 from socle.vault.place import CertifiedHost, Place
 
 KV, TRANSIT = "kv", "transit"
 PKI_ROOT, PKI_SERVICES = "pki_root", "pki_services"
 WRAPPED = {"min_wrapping_ttl": "1s", "max_wrapping_ttl": "5m"}
 CERTIFICATE_TTL = "720h"  # 30 days
+STACK_KEY = {"allowed_parameters": {"type": ["aes256-gcm96"]}}
 PLATFORM_SECRETS = ("keystone",)
 """Components whose secrets the stacks log in with."""
+
+SERVICES = {"barbican": tenant_keys.use()}
+"""What a component may do that logs in itself."""
 
 type Rules = dict[str, dict[str, Any]]
 
@@ -24,7 +31,11 @@ def policies(place: Place) -> dict[str, Rules]:
         "deployer": deployer(place),
         "ansible": ansible(place),
         "stacks": stacks(),
+        tenant_keys.ERASER: tenant_keys.erasing(),
+        "snapshot": snapshot(),
+        "release": release.RULES,
         **{host.role: of_host(host) for host in place.hosts},
+        **{service.role: SERVICES[service.component] for service in place.services},
     }
 
 
@@ -34,7 +45,7 @@ def deployer(place: Place) -> Rules:
     for component in place.secrets:
         rules[f"{KV}/subkeys/services/{component}"] = {"capabilities": ["read"]}
         rules[f"{KV}/data/services/{component}"] = {"capabilities": ["create", "patch"]}
-    for role in ("ansible", "stacks"):
+    for role in ("ansible", "stacks", "snapshot", tenant_keys.ERASER):
         rules[f"auth/approle/role/{role}/secret-id"] = {"capabilities": ["create", "update"], **WRAPPED}
         rules[f"auth/approle/role/{role}/role-id"] = {"capabilities": ["read"]}
     return {**rules, **ssh.rules_of_deployer()}
@@ -45,27 +56,43 @@ def ansible(place: Place) -> Rules:
     rules: Rules = {
         f"{KV}/data/services/{component}": {"capabilities": ["read"]} for component in place.secrets
     }
-    for host in place.hosts:
-        rules[f"auth/approle/role/{host.role}/role-id"] = {"capabilities": ["read"]}
-        rules[f"auth/approle/role/{host.role}/secret-id"] = {"capabilities": ["create", "update"], **WRAPPED}
+    roles = [host.role for host in place.hosts] + [service.role for service in place.services]
+    for role in roles:
+        rules[f"auth/approle/role/{role}/role-id"] = {"capabilities": ["read"]}
+        rules[f"auth/approle/role/{role}/secret-id"] = {"capabilities": ["create", "update"], **WRAPPED}
     return rules
 
 
 def stacks() -> Rules:
-    """Encrypts the states of stacks, keeps the tenants' secrets, logs in to the cloud."""
+    """Encrypts the states of stacks, keeps the tenants' secrets, logs in to the cloud.
+
+    Tenants come and go without custodians, so theirs are the only paths that end in a wildcard. It reaches
+    what stands below a key too (``…/config``): with the parameter that is allowed no key becomes exportable
+    or deletable.
+    """
     rules: Rules = {f"{KV}/data/services/{name}": {"capabilities": ["read"]} for name in PLATFORM_SECRETS}
-    rules[f"{TRANSIT}/keys/stack-*"] = {"capabilities": ["create", "read", "update"]}
+    rules[f"{TRANSIT}/keys/stack-*"] = {"capabilities": ["create", "read", "update"], **STACK_KEY}
     rules[f"{TRANSIT}/encrypt/stack-*"] = {"capabilities": ["update"]}
     rules[f"{TRANSIT}/decrypt/stack-*"] = {"capabilities": ["update"]}
+    rules[f"{TRANSIT}/keys/{LOGS_KEY}"] = {"capabilities": ["read"]}
     rules[f"{KV}/data/tenants/*"] = {"capabilities": ["create", "read", "update", "patch"]}
     rules[f"{KV}/metadata/tenants/*"] = {"capabilities": ["read", "list", "delete"]}
     return rules
 
 
+def snapshot() -> Rules:
+    """Copies the storage, which is encrypted."""
+    return {"sys/storage/raft/snapshot": {"capabilities": ["read"]}}
+
+
 def of_host(host: CertifiedHost) -> Rules:
-    """A host gets certificates of its own names, for TLS and for SSH, and nothing else."""
-    tls = {f"{PKI_SERVICES}/sign/{host.role}": {"capabilities": ["update"]}}
-    return {**tls, **ssh.rules_of_host(host.role)}
+    """A host gets certificates of its own names; the one that keeps the logs seals them, and nothing else."""
+    rules: Rules = {f"{PKI_SERVICES}/sign/{host.role}": {"capabilities": ["update"]}}
+    rules |= ssh.rules_of_host(host.role)
+    if host.seals_logs:
+        rules[f"{TRANSIT}/keys/{LOGS_KEY}"] = {"capabilities": ["create", "update"]}
+        rules[f"{TRANSIT}/sign/{LOGS_KEY}/{LOGS_HASH}"] = {"capabilities": ["update"]}
+    return rules
 
 
 def text(rules: Rules) -> str:
@@ -82,9 +109,14 @@ def approles(place: Place) -> dict[str, dict[str, Any]]:
         "deployer": _approle("deployer", deploying, "15m", "15m", lasting),
         "ansible": _approle("ansible", deploying, "2h", "2h", short),
         "stacks": _approle("stacks", deploying, "2h", "2h", short),
+        "snapshot": _approle("snapshot", deploying, "15m", "15m", short),
     }
+    roles[tenant_keys.ERASER] = _approle(tenant_keys.ERASER, deploying, "15m", "15m", short)
     for host in place.hosts:
         roles[host.role] = _approle(host.role, [_single(host.address)], "5m", "5m", lasting)
+    for service in place.services:
+        # Renewed as long as the service runs, and asked for anew once a day.
+        roles[service.role] = _approle(service.role, [_single(service.address)], "1h", "24h", lasting)
     return roles
 
 
@@ -93,7 +125,7 @@ def _approle(
 ) -> dict[str, Any]:
     return {
         "token_policies": [policy],
-        "token_no_default_policy": False,
+        "token_no_default_policy": True,
         "token_ttl": ttl,
         "token_max_ttl": max_ttl,
         "token_bound_cidrs": cidrs,

@@ -25,8 +25,16 @@ def reset(place: Place, node: VaultNode) -> None:
     run(place, node, f"sudo -n sh -c '{RESET}'")
 
 
-def run(place: Place, node: VaultNode, command: str) -> str:
+def restart(place: Place, node: VaultNode) -> None:
+    """Start the node's OpenBao anew, sealed."""
+    run(place, node, "sudo -n systemctl restart openbao")
+
+
+def run(place: Place, node: VaultNode, command: str, given: str = "") -> str:
     """Run a shell command on a node and return what it prints.
+
+    Args:
+        given: its standard input.
 
     Raises:
         SocleError: SSH does not get there, or the command fails.
@@ -37,7 +45,7 @@ def run(place: Place, node: VaultNode, command: str) -> str:
     try:
         done = subprocess.run(
             ["ssh", *options, "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", target, command],
-            stdin=subprocess.DEVNULL,
+            input=given,
             capture_output=True,
             text=True,
             timeout=SECONDS,

@@ -11,8 +11,9 @@ from socle.site.people import People, Person
 from socle.site.settings import Settings
 
 
-def custodians_are_people(people: Part[People]) -> Iterator[Fault]:
-    """A custodian is a person of the file, once, with the role and a PGP key."""
+def custodians_are_people(people: Part[People], settings: Part[Settings]) -> Iterator[Fault]:
+    """A custodian is a person of the file, once, with the role and, outside a lab, a PGP key."""
+    key_needed = settings.value.openbao.custody == "custodians"
     seen: set[str] = set()
     for index, login in enumerate(people.value.custodians):
         person = people.value.people.get(login)
@@ -34,12 +35,14 @@ def custodians_are_people(people: Part[People]) -> Iterator[Fault]:
                 write="name another person",
             )
         else:
-            yield from _fit_to_hold(people, index, login, person)
+            yield from _fit_to_hold(people, index, login, person, key_needed=key_needed)
         seen.add(login)
 
 
-def _fit_to_hold(people: Part[People], index: int, login: str, person: Person) -> Iterator[Fault]:
-    if person.pgp_key is None:
+def _fit_to_hold(
+    people: Part[People], index: int, login: str, person: Person, *, key_needed: bool
+) -> Iterator[Fault]:
+    if key_needed and person.pgp_key is None:
         yield people.fault(
             "custodians",
             index,
@@ -59,9 +62,9 @@ def _fit_to_hold(people: Part[People], index: int, login: str, person: Person) -
 
 
 def shares_have_custodians(people: Part[People], settings: Part[Settings]) -> Iterator[Fault]:
-    """One custodian for each share, unless the shares stay in the state folder of a lab."""
+    """One custodian for each share."""
     openbao, count = settings.value.openbao, len(people.value.custodians)
-    if openbao.custody == "custodians" and count != openbao.shares:
+    if count != openbao.shares:
         yield people.fault(
             "custodians",
             what=f"{count} custodian(s) for {openbao.shares} unseal shares",
@@ -93,8 +96,14 @@ def _shared(people: Part[People], field: str, keys: Callable[[Person], list[str]
 
 
 def duties_are_separate(people: Part[People]) -> Iterator[Fault]:
-    """I10: who holds keys does not run the network; who audits does neither."""
-    apart = (("crypto-officer", "network-operator"), ("auditor", "operator"), ("auditor", "crypto-officer"))
+    """I10: who holds keys runs neither machines nor the network; who audits does none of that."""
+    apart = (
+        ("crypto-officer", "network-operator"),
+        ("crypto-officer", "operator"),
+        ("auditor", "operator"),
+        ("auditor", "network-operator"),
+        ("auditor", "crypto-officer"),
+    )
     for login, person in people.value.people.items():
         for one, other in apart:
             if one in person.roles and other in person.roles:

@@ -1,0 +1,156 @@
+"""API audit events in the store: who did what, when, from where; and whose they are.
+
+Nova, Neutron, Cinder, Glance and Barbican log CADF events (DSP0262) by keystonemiddleware's audit filter,
+Keystone by its notifications, all as one JSON object behind the name of their logger. Placement has no such
+filter; it says the same in a line for each request.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Set
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+LOGGER = "oslo.messaging.notification."
+REQUEST = "audit.http.request"
+"""Half an event: the response tells all of it again, with what came of it."""
+
+UNKNOWN = {"", "unknown", "-", "None", None}
+PLACEMENT = re.compile(
+    r"placement\.requestlog \[\S+ (?P<request>\S+) "
+    r"(?P<user>\S+) (?P<project>\S+) (?P<domain>\S+)(?: \S+){3}\] "
+    r'(?P<address>\S+) "(?P<method>\S+) (?P<path>\S+)" status: (?P<status>\d+)'
+)
+HTTP_FAILED = 400
+
+
+@dataclass(frozen=True)
+class Audit:
+    """One event, with the identifiers that say whose it is."""
+
+    shown: dict[str, Any]
+    identifier: str
+    actor: str | None
+    """Project, or else domain, or else account, that acted."""
+    objects: frozenset[str]
+    """What was acted on, where the event names it: accounts, projects, domains."""
+
+
+def event_of(entry: Mapping[str, Any]) -> Audit | None:
+    """The audit event in an entry of the store; None when it is none."""
+    message = entry.get("MESSAGE")
+    if not isinstance(message, str):
+        return None
+    if LOGGER in message:
+        return _cadf(entry, message)
+    if found := PLACEMENT.search(message):
+        return _placement(entry, found)
+    return None
+
+
+def select(
+    entries: Iterable[Mapping[str, Any]], ids: Set[str], begin: float, end: float
+) -> Iterator[dict[str, Any]]:
+    """The events of a tenant in a span of time, each once.
+
+    Args:
+        ids: identifiers of its domain, projects and accounts.
+        begin: seconds since 1970, included.
+        end: seconds since 1970, not included.
+    """
+    told: set[str] = set()
+    for entry in entries:
+        if not begin <= int(str(entry.get("__REALTIME_TIMESTAMP", "0"))) / 1e6 < end:
+            continue
+        event = event_of(entry)
+        if event and event.identifier not in told and belongs(event, ids):
+            told.add(event.identifier)
+            yield event.shown
+
+
+def belongs(event: Audit, ids: Set[str]) -> bool:
+    """Whether an event is the tenant's: it acted, or the platform acted on what is its own."""
+    if event.actor in ids:
+        return True
+    return bool(event.objects & ids)
+
+
+def _cadf(entry: Mapping[str, Any], message: str) -> Audit | None:
+    begin = message.find("{", message.index(LOGGER))
+    try:
+        notification = json.loads(message[begin:]) if begin >= 0 else {}
+        payload = notification["payload"]
+        kind = notification["event_type"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    # Keystone tells each change twice: without who did it, for programs, and with.
+    if kind == REQUEST or not isinstance(payload, dict) or not payload.get("initiator"):
+        return None
+    initiator, target = payload.get("initiator") or {}, payload.get("target") or {}
+    host = initiator.get("host") or {}
+    user = _known(initiator.get("user_id")) or _known(initiator.get("id"))
+    project, domain = _known(initiator.get("project_id")), _known(initiator.get("domain_id"))
+    named = {payload.get("resource_info"), target.get("id"), *_assigned(payload)} - UNKNOWN
+    shown = {
+        "time": _time(entry),
+        "service": _service(entry, notification),
+        "node": entry.get("node"),
+        "who": {"user": user, "name": _known(initiator.get("name") or initiator.get("username")),
+                "project": project, "domain": domain},
+        "from": {"address": host.get("address"), "agent": host.get("agent")},
+        "what": {"event": kind, "action": payload.get("action"), "type": target.get("typeURI"),
+                 "object": payload.get("resource_info") or target.get("id"),
+                 "path": payload.get("requestPath")},
+        "outcome": payload.get("outcome"),
+        "reason": (payload.get("reason") or {}).get("reasonCode"),
+        "request": initiator.get("request_id"),
+        "id": payload.get("id") or notification.get("message_id"),
+    }  # fmt: skip
+    return Audit(shown, str(shown["id"]), project or domain or user, frozenset(map(str, named)))
+
+
+def _service(entry: Mapping[str, Any], notification: Mapping[str, Any]) -> str:
+    """The unit that said it, or else the publisher."""
+    unit = str(entry.get("_SYSTEMD_UNIT", "")).removesuffix(".service")
+    return unit or str(notification.get("publisher_id", "")).partition(".")[0]
+
+
+def _assigned(payload: Mapping[str, Any]) -> set[Any]:
+    """Whom a role was given to and on what, as Keystone names it."""
+    return {payload.get(name) for name in ("project", "domain", "user", "group")}
+
+
+def _placement(entry: Mapping[str, Any], found: re.Match[str]) -> Audit:
+    part = {name: _known(value) for name, value in found.groupdict().items()}
+    status = int(found["status"])
+    shown = {
+        "time": _time(entry),
+        "service": "placement",
+        "node": entry.get("node"),
+        "who": {"user": part["user"], "name": None, "project": part["project"], "domain": part["domain"]},
+        "from": {"address": part["address"], "agent": None},
+        "what": {
+            "event": "request",
+            "action": part["method"],
+            "type": None,
+            "object": None,
+            "path": part["path"],
+        },
+        "outcome": "failure" if status >= HTTP_FAILED else "success",
+        "reason": str(status),
+        "request": part["request"],
+        "id": entry.get("__CURSOR"),
+    }
+    return Audit(shown, str(shown["id"]), part["project"] or part["domain"] or part["user"], frozenset())
+
+
+def _known(value: Any) -> str | None:
+    return None if value in UNKNOWN else str(value)
+
+
+def _time(entry: Mapping[str, Any]) -> str:
+    stamp = int(str(entry.get("__REALTIME_TIMESTAMP", "0"))) / 1e6
+    return datetime.fromtimestamp(stamp, UTC).isoformat(timespec="milliseconds")

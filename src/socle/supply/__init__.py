@@ -1,0 +1,1 @@
+"""Where everything comes from: bills of materials of the kit and of every node, and signed releases."""

@@ -1,0 +1,205 @@
+"""The ceremonies: OpenBao is initialised, and its shares are made anew, for the custodians of people.yml."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from hvac.exceptions import InvalidRequest
+
+from socle import durable
+from socle.errors import SocleError
+from socle.vault import quorum, remote
+from socle.vault.api import client, plainly
+from socle.vault.custody import FORMER, RECORD, Ask, Holder, Shares, ask, encrypted, holders, record
+from socle.vault.place import Place
+from socle.vault.seal import active_node, reasons, status, wait
+from socle.vault.trust import unreachable
+
+PENDING = "initialising"
+RESTORING = "restoring"
+
+
+def initialise(place: Place) -> bool:
+    """Initialise OpenBao unless it is, each share encrypted to its custodian; true when this call did.
+
+    The answer exists only once. So the intent is on disk before the request, and the answer before anything
+    else is done. After a kill in between, the intent is still there and the shares are not: nobody ever had a
+    token, so the storage holds nothing and is deleted to begin again.
+
+    Raises:
+        SocleError: a custodian's key is of no use, GnuPG is missing (exit code 4), OpenBao does not answer.
+    """
+    pending = place.folder / PENDING
+    states = status(place)
+    known = any((place.folder / name).exists() for name in (RECORD, FORMER))
+    initialised = any(s.initialised for s in states)
+    _refuse_half_restored(place)
+    if initialised and (known or not pending.exists()):
+        durable.remove(pending)
+        return False
+    if not all(s.reachable for s in states):
+        raise unreachable(place, reasons(states))
+    to = holders(place)
+    if initialised:
+        _reset(place)
+    elif known:
+        _put_aside(place)
+    durable.write(pending, _now() + "\n")
+    with plainly(place):
+        answer = client(place, place.nodes[0]).adapter.put("/v1/sys/init", json=_init_body(place, to))
+    messages = answer["recovery_keys_base64" if _recovers(place) else "keys_base64"]
+    kept = {"made": _now(), "shares": encrypted(to, messages), "root_token": answer["root_token"]}
+    durable.write_json(place.folder / RECORD, kept)
+    durable.remove(pending)
+    return True
+
+
+def _init_body(place: Place, to: tuple[Holder, ...]) -> dict[str, Any]:
+    """The root token goes to the first custodian: it is never read, the first configuration revokes it."""
+    kind = "recovery" if _recovers(place) else "secret"
+    keys = [one.key for one in to]
+    return {
+        f"{kind}_shares": place.shares,
+        f"{kind}_threshold": place.threshold,
+        "recovery_pgp_keys" if _recovers(place) else "pgp_keys": keys,
+        "root_token_pgp_key": keys[0],
+    }
+
+
+def _recovers(place: Place) -> bool:
+    """With an HSM the shares do not open OpenBao; they are the quorum for everything else."""
+    return place.seal == "pkcs11"
+
+
+def _refuse_half_restored(place: Place) -> None:
+    if (place.folder / RESTORING).exists():
+        raise SocleError(
+            "a restore was interrupted", where=str(place.folder), write="run `socle vault restore` again"
+        )
+
+
+def _reset(place: Place) -> None:
+    for node in place.nodes:
+        remote.reset(place, node)
+    wait(place, lambda states: all(s.reachable and not s.initialised for s in states))
+
+
+def _put_aside(place: Place) -> None:
+    """OpenBao is empty but was not: what belongs to the former one is kept under a name of its own."""
+    former = place.folder / f"former-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    former.mkdir(mode=0o700)
+    for path in sorted(place.folder.iterdir()):
+        if path.is_file():
+            path.rename(former / path.name)
+    if place.ca_file.exists():
+        place.ca_file.rename(former / place.ca_file.name)
+    durable.sync_folder(place.folder)
+
+
+def forget_root_token(place: Place) -> None:
+    """Drop the message with the first root token, once that is revoked."""
+    kept = record(place)
+    if kept.pop("root_token", None):
+        durable.write_json(place.folder / RECORD, kept)
+
+
+def rekey(place: Place, former: Shares, new: Shares, tell: Callable[[str], None]) -> None:
+    """Give new shares to the custodians of people.yml; the former ones are of no use afterwards.
+
+    OpenBao keeps the former shares in force until the custodians proved that they can read the new ones. The
+    new messages are on disk before that, so a kill at any point leaves one set that works; the next call
+    finds out which, and goes on from there.
+
+    Args:
+        former: gives the shares in force.
+        new: gives the new shares, decrypted.
+
+    Raises:
+        SocleError: too few shares or wrong ones, or a custodian's key is of no use.
+    """
+    with plainly(place):
+        speaker = client(place, active_node(place))
+        if not (record(place).get("next") and _take_up(place, speaker, new)):
+            to = holders(place)
+            _begin(place, speaker, to, former)
+            tell(f"the new shares wait for {', '.join(one.login for one in to)}: `socle vault share --new`")
+            _verify(place, speaker, new)
+    _promote(place)
+
+
+def _begin(place: Place, speaker: Any, to: tuple[Holder, ...], former: Shares) -> None:
+    path = _path(place)
+    speaker.adapter.delete(f"{path}/init")
+    wanted = {"secret_shares": place.shares, "secret_threshold": place.threshold}
+    keys = {"pgp_keys": [one.key for one in to], "backup": False, "require_verification": True}
+    attempt = speaker.adapter.put(f"{path}/init", json={**wanted, **keys})
+    try:
+        answer = _give(speaker, f"{path}/update", attempt["nonce"], former, ask(place, "rekey", "rekey"))
+    except InvalidRequest as error:
+        raise quorum.WrongSharesError.of(error) from error
+    if answer is None:
+        speaker.adapter.delete(f"{path}/init")
+        raise quorum.too_few(place)
+    coming = {
+        "made": _now(),
+        "nonce": answer["verification_nonce"],
+        "shares": encrypted(to, answer["keys_base64"]),
+    }
+    durable.write_json(place.folder / RECORD, {**record(place), "next": coming})
+
+
+def _verify(place: Place, speaker: Any, new: Shares) -> None:
+    coming = record(place)["next"]
+    asked = Ask("the new shares are proved", "rekey", coming["shares"])
+    try:
+        answer = _give(speaker, f"{_path(place)}/verify", coming["nonce"], new, asked)
+    except InvalidRequest as error:
+        raise quorum.WrongSharesError.of(error) from error
+    if answer is None:
+        raise quorum.too_few(place)
+
+
+def _give(speaker: Any, path: str, nonce: str, shares: Shares, asked: Ask) -> Any:
+    """The answer to the last share that was needed; None when too few came."""
+    for share in shares(asked):
+        answer = speaker.adapter.put(path, json={"key": share, "nonce": nonce})
+        if answer.get("complete"):
+            return answer
+    return None
+
+
+def _take_up(place: Place, speaker: Any, new: Shares) -> bool:
+    """Bring a rekey that was interrupted to its end; false when its new shares never came into force."""
+    try:
+        waiting = speaker.adapter.get(f"{_path(place)}/verify")
+    except InvalidRequest:
+        waiting = {}
+    kept = record(place)
+    if waiting.get("nonce") == kept["next"]["nonce"]:
+        _verify(place, speaker, new)
+        return True
+    try:
+        token = quorum.generate(place, new, Ask("the new shares are tried", "rekey", kept["next"]["shares"]))
+    except quorum.WrongSharesError:
+        del kept["next"]
+        durable.write_json(place.folder / RECORD, kept)
+        return False
+    client(place, active_node(place), token).auth.token.revoke_self()
+    return True
+
+
+def _promote(place: Place) -> None:
+    """The new shares are in force: those before them are forgotten, also where they were in clear."""
+    coming = record(place)["next"]
+    durable.write_json(place.folder / RECORD, {"made": coming["made"], "shares": coming["shares"]})
+    durable.remove(place.folder / FORMER)
+
+
+def _path(place: Place) -> str:
+    return "/v1/sys/rekey-recovery-key" if _recovers(place) else "/v1/sys/rekey"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

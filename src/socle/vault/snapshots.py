@@ -1,0 +1,134 @@
+"""Copies of OpenBao's storage, and a fresh OpenBao made from one.
+
+What is in a copy is encrypted by the keys that the seal protects: it is of no use without the custodians who
+held the shares when it was taken.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from socle import durable
+from socle.errors import ExitCode, SocleError
+from socle.vault import remote
+from socle.vault.api import client, plainly
+from socle.vault.ceremony import RESTORING
+from socle.vault.custody import Shares
+from socle.vault.login import token_of
+from socle.vault.place import Place, VaultNode
+from socle.vault.seal import active_node, reasons, status, unseal, wait
+from socle.vault.trust import unreachable
+
+SUMS = "SHA256SUMS"
+
+
+def take(place: Place, file: Path) -> int:
+    """Write a copy of the storage as it is now to a file; its size in bytes.
+
+    Raises:
+        SocleError: OpenBao is sealed or does not answer, the copy is not whole, the file cannot be written.
+    """
+    with plainly(place):
+        speaker = client(place, active_node(place), token_of(place, "snapshot"))
+        content: bytes = speaker.sys.take_raft_snapshot().content
+    check(content, "OpenBao's answer")
+    durable.write_bytes(file, content)
+    return len(content)
+
+
+def check(content: bytes, where: str) -> None:
+    """See that a copy is whole: every part has the hash that stands beside it.
+
+    Raises:
+        SocleError: it is cut off, changed or something else.
+    """
+    try:
+        with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as archive:
+            parts = {m.name: file.read() for m in archive if (file := archive.extractfile(m)) is not None}
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise _damaged(where) from error
+    sums = [line.split() for line in parts.get(SUMS, b"").decode("ascii", "replace").splitlines()]
+    right = [hashlib.sha256(parts.get(name, b"")).hexdigest() == known for known, name in sums]
+    if not {"meta.json", "state.bin"} <= {name for _sum, name in sums} or not all(right):
+        raise _damaged(where)
+
+
+def _damaged(where: str) -> SocleError:
+    return SocleError("is no whole snapshot of OpenBao", where=where, write="take another one")
+
+
+def restore(place: Place, file: Path, shares: Shares | None, tell: Callable[[str], None]) -> None:
+    """Make a fresh OpenBao what a copy says.
+
+    Only onto nodes that are not initialised: nothing is ever overwritten. The first node is opened by a key
+    that only this process knows, until the copy has taken its place. Killed in between, the next call begins
+    again.
+
+    Args:
+        shares: of the custodians at the time of the copy.
+
+    Raises:
+        SocleError: the file is damaged, OpenBao is not empty, or the shares are not those of the copy.
+    """
+    content = _read(file)
+    pending = place.folder / RESTORING
+    states = status(place)
+    if not all(s.reachable for s in states):
+        raise unreachable(place, reasons(states))
+    if any(s.initialised for s in states):
+        if not pending.exists():
+            raise SocleError(
+                "OpenBao is not empty",
+                where=", ".join(s.node.name for s in states if s.initialised),
+                expected="nodes that nobody initialised",
+                write="see docs/operator/lost-node.md",
+            )
+        _empty(place, place.nodes)
+    durable.write(pending, datetime.now(UTC).isoformat() + "\n")
+    first = place.nodes[0]
+    with plainly(place):
+        _replace_storage(place, first, content)
+    _empty(place, place.nodes[1:])
+    durable.remove(pending)
+    tell(f"{first.name} holds what the snapshot holds; its custodians open it")
+    unseal(place, shares)
+
+
+def _read(file: Path) -> bytes:
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise SocleError(
+            f"cannot be read: {error.strerror}", where=str(file), exit_code=ExitCode.USAGE
+        ) from error
+    check(content, str(file))
+    return content
+
+
+def _replace_storage(place: Place, node: VaultNode, content: bytes) -> None:
+    speaker = client(place, node)
+    kind = "recovery" if place.seal == "pkcs11" else "secret"
+    answer = speaker.adapter.put("/v1/sys/init", json={f"{kind}_shares": 1, f"{kind}_threshold": 1})
+    if place.seal == "shamir":
+        speaker.sys.submit_unseal_key(answer["keys_base64"][0])
+    states = wait(place, lambda now: any(s.active for s in now if s.node == node))
+    own = {s.cluster_id for s in states}
+    speaker.token = answer["root_token"]
+    speaker.sys.force_restore_raft_snapshot(content)
+    # OpenBao answers before it has replaced anything.
+    wait(place, lambda now: all(s.sealed or s.cluster_id not in own for s in now if s.node == node))
+    # It remembers how many shares the process's own key had until it starts anew.
+    remote.restart(place, node)
+    wait(place, lambda now: all(s.reachable and s.initialised for s in now if s.node == node))
+
+
+def _empty(place: Place, nodes: tuple[VaultNode, ...]) -> None:
+    """Nodes that joined the OpenBao of the process's own key have to join the restored one."""
+    for node in nodes:
+        remote.reset(place, node)
+    wait(place, lambda states: all(s.reachable and not s.initialised for s in states if s.node in nodes))
