@@ -15,9 +15,9 @@ from socle.deploy import lock
 from socle.errors import ExitCode, SocleError
 from socle.lab import Lab
 
-FORGOTTEN = ("vault", "custodians", "stacks")
+FORGOTTEN = ("vault", "custodians", "stacks", "logs")
 """Folders of the state that describe nothing once the nodes are gone: the keys of OpenBao and of the test
-custodians, the stacks' states."""
+custodians, the stacks' states, the ends of the logs' chains."""
 
 lab_app = typer.Typer(help="The site's nodes as containers on this machine.", no_args_is_help=True)
 app.add_typer(lab_app, name="lab")
