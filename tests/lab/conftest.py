@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import openstack
 import pytest
 
 from socle import catalogue, tenants
 from socle.site import load
+from socle.tenants.accounts import account_passwords
+from stacks.tenant.plan import AUTOMATION, domain_name
 from tests.lab.deployed import ROOT, Lab
 
 
@@ -24,6 +27,33 @@ def lab(bare_lab: Lab) -> Lab:
     bare_lab.socle("lab", "up")
     bare_lab.socle("deploy")
     return bare_lab
+
+
+@pytest.fixture(scope="session")
+def as_tenant(lab: Lab) -> Iterator[Callable[[str, str], Any]]:
+    """The cloud as a tenant's own automation account sees it, in one of the tenant's environments."""
+    session = tenants.session_of(lab.site)
+    opened = []
+
+    def log_in(siren: str, environment: str) -> Any:
+        domain = domain_name(siren)
+        connection = openstack.connect(
+            auth_url=session.auth_url,
+            username=AUTOMATION,
+            password=account_passwords(session.vault(), siren, [AUTOMATION])[AUTOMATION],
+            project_name=environment,
+            user_domain_name=domain,
+            project_domain_name=domain,
+            region_name=session.region,
+            interface="public",
+            cacert=session.ca_file,
+        )
+        opened.append(connection)
+        return connection
+
+    yield log_in
+    for connection in opened:
+        connection.close()
 
 
 @pytest.fixture(scope="session")

@@ -162,6 +162,24 @@ def test_tampering_is_found_and_the_store_is_well_again(lab: Lab, store: str) ->
     assert lab.socle("logs", "verify").returncode == 0
 
 
+def test_seals_that_are_gone_are_told_until_the_disk_is_said_to_be_lost(lab: Lab, store: str) -> None:
+    seals, copy = "/var/log/socle/seals.jsonl", "/root/probe-seals.jsonl"
+    lab.on(store, "systemctl stop socle-logs-seal.timer && systemctl start socle-logs-seal")
+    assert lab.socle("logs", "verify").returncode == 0
+    lab.on(store, f"cp -p {seals} {copy} && sed -i '$ d' {seals}")
+    try:
+        broken = lab.socle("logs", "verify", check=False)
+        assert broken.returncode == 1
+        assert "are gone since the last verification" in broken.stdout
+        lab.socle("logs", "forget", store, "--yes")
+        assert "no verification" in lab.socle("logs", "forget", store, "--yes", check=False).stderr
+        assert lab.socle("logs", "verify").returncode == 0
+    finally:
+        lab.on(store, f"cp -p {copy} {seals} && rm {copy}")
+        lab.on(store, "systemctl start socle-logs-seal.timer")
+    assert lab.socle("logs", "verify").returncode == 0
+
+
 def test_nobody_comes_in_in_plaintext_or_without_a_certificate(lab: Lab, intake: str) -> None:
     curl = "curl --silent --max-time 10 --output /dev/null --data x"
     trust = "--cacert /usr/local/share/ca-certificates/socle.crt"

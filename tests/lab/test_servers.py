@@ -95,22 +95,37 @@ def test_a_port_that_the_file_does_not_name_is_closed(lab: Any, servers: list[An
             lab.get(f"http://{floating(server)}:8080/", timeout=4)
 
 
-def test_a_volume_keeps_what_was_written_after_a_detach(lab: Any, cloud: Any, servers: list[Any]) -> None:
+def test_a_volume_keeps_what_was_written_after_a_detach(
+    lab: Any, cloud: Any, as_tenant: Any, servers: list[Any]
+) -> None:
+    """By the tenant itself: its key opens to nobody else, be it the platform's administrator."""
     server = servers[0]
     address = floating(server)
+    administrator, cloud = cloud, tenant_of(lab, cloud, as_tenant, server)
     attachment = next(iter(cloud.compute.volume_attachments(server)))
     marker = f"socle-{int(time.time())}"
     assert ask(lab, address, "volume", device="vdb", write=marker) == marker
-    volume = cloud.block_storage.find_volume(attachment.volume_id, ignore_missing=False, all_projects=True)
+    volume = cloud.block_storage.get_volume(attachment.volume_id)
     cloud.compute.delete_volume_attachment(server, attachment.volume_id)
     cloud.block_storage.wait_for_status(volume, "available", failures=["error"], interval=1, wait=90)
     look = partial(ask, lab, address, "volume", device="vdb")
     eventually(look, lambda answer: answer == "no disk vdb")
     # Cinder has its volume back before Nova has forgotten the attachment, and Nova takes no second one.
     eventually(lambda: volume.id not in {a.volume_id for a in cloud.compute.volume_attachments(server)})
+    administrator.compute.create_volume_attachment(server, volume_id=volume.id)
+    eventually(lambda: not any(cloud.compute.volume_attachments(server)))
+    cloud.block_storage.wait_for_status(volume, "available", failures=["error"], interval=1, wait=30)
     cloud.compute.create_volume_attachment(server, volume_id=volume.id)
     cloud.block_storage.wait_for_status(volume, "in-use", failures=["error"], interval=1, wait=90)
     eventually(look, lambda answer: answer == marker)
+
+
+def tenant_of(lab: Any, cloud: Any, as_tenant: Any, server: Any) -> Any:
+    """The connection of the tenant, and of its environment, that a server belongs to."""
+    project = cloud.identity.get_project(server.project_id)
+    domain = cloud.identity.get_domain(project.domain_id).name
+    siren = next(siren for siren in lab.site.tenants if domain_name(siren) == domain)
+    return as_tenant(siren, project.name)
 
 
 @pytest.fixture(scope="module")

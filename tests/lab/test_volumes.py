@@ -192,7 +192,7 @@ def test_deleted_key_kills_one_tenants_volume_and_no_other(lab: Any, members: li
     (erased,) = tenant_keys.erase(place, vault.eraser_client(place), first.domain)
     assert erased.startswith(f"{first.domain}.")
     assert not first.attach()
-    assert not list(first.connection.compute.volume_attachments(first.server))
+    eventually(lambda: not list(first.connection.compute.volume_attachments(first.server)))
     with pytest.raises(HttpException) as caught:
         first.key()
     assert caught.value.response.status_code == 410

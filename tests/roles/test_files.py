@@ -22,6 +22,7 @@ KINDS = {
 }
 IDENTIFIERS = {"uuid"}
 """Kinds of secrets that open nothing."""
+LOGS_STORE = "/var/log/socle/"
 SEARCHED = "/etc /root /home /run /srv /tmp /usr/local /var/backups /var/lib/socle /var/log /var/tmp"
 # The patterns come by standard input; `printf` of bash makes no process.
 # The journal is compressed and searched by itself; what ip-netns mounts is no file.
@@ -117,7 +118,9 @@ def test_a_secret_elsewhere_would_be_found(node: str) -> None:
     word = secrets.token_hex(16)
     output(node, f"echo {word} > /run/socle-canary; systemd-cat echo {word}; journalctl --sync")
     try:
-        assert feed(node, IN_FILES, word).splitlines() == ["/run/socle-canary"]
+        found = feed(node, IN_FILES, word).splitlines()
+        # What a journal has is in the central logs as well, on the node that keeps them.
+        assert [path for path in found if not path.startswith(LOGS_STORE)] == ["/run/socle-canary"]
         assert word in feed(node, IN_JOURNAL, word)
     finally:
         output(node, "rm /run/socle-canary")

@@ -120,16 +120,6 @@ def test_mariadb_refuses_a_login_in_clear(node: str) -> None:
 
 
 @on("controllers")
-def test_mariadbs_sessions_are_encrypted(node: str) -> None:
-    listed = "FROM information_schema.processlist WHERE HOST NOT IN ('localhost', '')"
-    sql = f"SELECT COUNT(*) {listed} AND USER != 'system user'"
-    sessions = int(feed(node, "mariadb --batch --skip-column-names", sql))
-    status = feed(node, "mariadb --batch --skip-column-names", "SHOW STATUS LIKE 'Ssl_accepts'")
-    assert sessions > 0
-    assert int(status.split()[1]) >= sessions
-
-
-@on("controllers")
 def test_the_cache_is_the_nodes_own(node: str) -> None:
     port = CATALOGUE["memcached"].listeners["cache"].port
     at = output(node, f"ss --no-header --listening --numeric --tcp sport = :{port}")

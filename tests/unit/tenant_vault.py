@@ -58,7 +58,7 @@ class Vault:
         return made
 
     def audit(self) -> str:
-        return self.server.folder.joinpath("audit.log").read_text()
+        return self.server.folder.joinpath("file.log").read_text()
 
 
 @contextmanager

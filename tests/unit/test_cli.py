@@ -17,6 +17,7 @@ from socle.cli import app as command_line
 from socle.cli.app import MODULES, run, shared_first
 from socle.deploy import lock
 from socle.errors import ExitCode, SocleError
+from socle.logs.asking import HEADS
 from socle.paths import project_root, state_dir
 
 SOCLE = str(Path(sys.executable).with_name("socle"))
@@ -36,6 +37,10 @@ COMMANDS = [
     ["tenant", "apply"],
     ["tenant", "show"],
     ["tenant", "erase-keys"],
+    ["logs", "verify"],
+    ["logs", "extract"],
+    ["logs", "search"],
+    ["logs", "forget"],
     ["tools", "build"],
 ]
 
@@ -73,6 +78,7 @@ def test_the_help_of_each_command_says_what_it_does_with_an_example(
         (["--site"], "requires an argument"),
         (["lab", "shell"], "see `socle lab shell --help`"),
         (["deploy", "--only", "nobody"], "no role, node or tenant nobody"),
+        (["logs", "forget", "ctl1"], "ctl1 keeps no logs"),
         (["tenant", "show", "123"], "no tenant 123"),
         (["tenant", "apply", "123"], "no tenant 123"),
         (["tenant", "erase-keys", "123"], "no tenant 123"),
@@ -232,3 +238,14 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
         assert said.stderr
         said.stdout.close()
         assert said.stderr.read() == ""
+
+
+def test_a_reset_lab_is_forgotten_with_the_ends_of_its_logs(
+    state: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("socle.lab.Lab.reset", lambda _lab, _tell: None)
+    ends = state / "lab" / HEADS
+    ends.parent.mkdir(parents=True)
+    ends.write_text('{"sec1": {"number": 3, "sha256": ""}}')
+    assert run(["--site", "lab", "lab", "reset", "--yes"]) == 0, capsys.readouterr().err
+    assert not ends.exists()

@@ -44,6 +44,30 @@ def verify(context: typer.Context) -> None:
     raise typer.Exit(ExitCode.FAILED if any(found.values()) else ExitCode.OK)
 
 
+@logs.command(epilog=examples("socle logs forget sec1"))
+def forget(
+    context: typer.Context,
+    node: Annotated[str, typer.Argument(help="The node whose logs were lost with its disk.", metavar="NODE")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Let a node that replaced a lost one begin a new chain of seals: the end of the old one is forgotten.
+
+    Until then `socle logs verify` says that its seals are gone, as it does when somebody removed them.
+    """
+    from socle.logs import asking  # noqa: PLC0415 - hvac takes a second to load
+
+    site = options(context).load()
+    stores = {host.name: host for host in asking.stores(site)}
+    if node not in stores:
+        raise SocleError(
+            f"{node} keeps no logs", where="NODE", expected=" or ".join(stores), exit_code=ExitCode.USAGE
+        )
+    if not yes:
+        typer.confirm(f"Was the disk of {node} lost, and nothing else removed its seals?", abort=True)
+    asking.forget(site, stores[node])
+    out.print(f"{node}: the next `socle logs verify` takes its chain as a new one", highlight=False)
+
+
 @logs.command(epilog=examples("socle logs extract --tenant 210000014 --from 2026-03-01 --to 2026-04-01"))
 def extract(
     context: typer.Context,

@@ -15,9 +15,9 @@ from socle.deploy import lock
 from socle.errors import ExitCode, SocleError
 from socle.lab import Lab
 
-FORGOTTEN = ("vault", "custodians", "stacks")
+FORGOTTEN = ("vault", "custodians", "stacks", "logs")
 """Folders of the state that describe nothing once the nodes are gone: the keys of OpenBao and of the test
-custodians, the stacks' states."""
+custodians, the stacks' states, the ends of the logs' chains."""
 
 AUTHORITIES = ("ca.pem", "ssh_user_authority.pub", "known_hosts_authority", "id_ed25519-cert.pub")
 """Files of the state that nodes made anew know nothing of."""

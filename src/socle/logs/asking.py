@@ -7,6 +7,7 @@ import json
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
@@ -25,7 +26,7 @@ from stacks.tenant.plan import domain_name
 
 PROGRAM = "/usr/local/sbin/socle-logs"
 SECONDS = 600
-HEADS = "logs-heads.json"
+HEADS = "logs/heads.json"
 SSH_FAILED = 255
 
 
@@ -68,8 +69,7 @@ def verify(site: Site, services: Catalogue) -> dict[str, list[str]]:
         SocleError: a store or OpenBao does not answer.
     """
     keys = public_keys(vault.place_of(site, services))
-    path = state_dir(site.name) / HEADS
-    heads = durable.read_json(path)
+    path, heads = _heads(site)
     found: dict[str, list[str]] = {}
     for number, host in enumerate(stores(site)):
         measured = Measured(**json.loads(next(ask(site, host, {"do": "measure"}))))
@@ -82,6 +82,25 @@ def verify(site: Site, services: Catalogue) -> dict[str, list[str]]:
             found[host.name] += silent(measured.heard, site.hosts, datetime.now(UTC))
     durable.write_json(path, heads)
     return found
+
+
+def forget(site: Site, host: Host) -> None:
+    """Forget the end of a store's chain: the store was lost, and what replaced it begins a new one.
+
+    Raises:
+        SocleError: no verification of it was ever remembered.
+    """
+    path, heads = _heads(site)
+    if heads.pop(host.name, None) is None:
+        raise SocleError("no verification of its logs is remembered", where=host.name)
+    durable.write_json(path, heads)
+
+
+def _heads(site: Site) -> tuple[Path, dict[str, Any]]:
+    """Where the ends of the chains are kept, and what the last verification saw."""
+    path = state_dir(site.name) / HEADS
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    return path, durable.read_json(path)
 
 
 def judged(site: Site, measured: Measured, signed: Check, seen: Head | None) -> list[str]:
