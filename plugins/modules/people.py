@@ -35,6 +35,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 SHELL = "/bin/bash"
 EXPIRED = "1"
+# An account without a password has none that grows old: PAM would refuse its certificates one day.
+AGELESS = ("--key", "PASS_MAX_DAYS=-1", "--key", "PASS_MIN_DAYS=-1")
 
 
 class Accounts:
@@ -62,7 +64,9 @@ class Accounts:
             entry = pwd.getpwnam(login)
         except KeyError:
             names = ("--comment", name, "--groups", ",".join(groups))
-            self.run("useradd", "--create-home", "--shell", SHELL, "--password", "*", *names, "--", login)
+            self.run(
+                "useradd", "--create-home", "--shell", SHELL, "--password", "*", *AGELESS, *names, "--", login
+            )
             return
         if members(login) != set(groups):
             self.run("usermod", "--groups", ",".join(groups), "--", login)

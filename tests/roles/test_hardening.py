@@ -8,7 +8,7 @@ import pytest
 
 from socle.hardening import Check, HostTraits, applied, checks
 from socle.hardening.people import accounts_of
-from socle.site.ansible import user_authority
+from socle.site.entrance import user_authority
 from tests.roles.lab import NODES, SITE, each_node, facts, host
 
 

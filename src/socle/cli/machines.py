@@ -14,6 +14,7 @@ from socle import catalogue, vault
 from socle.cli.app import app, examples, options
 from socle.errors import ExitCode, SocleError
 from socle.site import Host, Site
+from socle.site.entrance import KNOWN_HOSTS
 from socle.vault import ssh
 from socle.vault.api import client, plainly
 from socle.vault.place import Place
@@ -96,7 +97,7 @@ def _command(place: Place, host: Host, login: str, key: Path, command: list[str]
     settings = [
         "IdentitiesOnly=yes",
         "StrictHostKeyChecking=yes",
-        f"UserKnownHostsFile={place.state / ssh.KNOWN_HOSTS}",
+        f"UserKnownHostsFile={place.state / KNOWN_HOSTS}",
         "GlobalKnownHostsFile=/dev/null",
         f"HostKeyAlias={host.name}",
         "HostKeyAlgorithms=ssh-ed25519-cert-v01@openssh.com",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from socle import catalogue, tools, vault
 from socle.cloud import connect
-from socle.deploy import journal, lock
+from socle.deploy import certificate, journal, lock
 from socle.deploy.checks import check_here, check_names, check_nodes
 from socle.deploy.phases import Phase, Reporter, execute
 from socle.deploy.playbook import Playbooks
@@ -19,7 +19,7 @@ from socle.deploy.progress import Screen
 from socle.errors import ExitCode, SocleError
 from socle.paths import state_dir
 from socle.site import Host, Site, register
-from socle.site.ansible import user_authority
+from socle.site.entrance import NO_CERTIFICATE, write_settings
 from socle.site.hosts import Group
 
 if TYPE_CHECKING:
@@ -190,19 +190,18 @@ class Deployment:
 
         Where OpenBao does not answer, what is at hand is used: the deployment may be what starts OpenBao.
         """
-        if not user_authority(self.site):
-            return
         try:
-            vault.ssh_certificate(vault.place_of(self.site, catalogue.load()))
+            certificate.come_in(self.site)
         except SocleError as error:
             if error.exit_code not in {ExitCode.UNREACHABLE, ExitCode.PREREQUISITE}:
                 raise
-            reporter.tell(f"no new SSH certificate: {error}")
+            reporter.tell(f"{NO_CERTIFICATE}{error}")
 
     def _prepare_keys(self, reporter: Reporter) -> None:
         place = vault.place_of(self.site, catalogue.load())
         changed = vault.prepare(place, reporter.tell)
         vault.ssh_certificate(place)
+        write_settings(self.site)
         self._environment.update(vault.ansible_environment(place))
         reporter.did(int(changed))
 

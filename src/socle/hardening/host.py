@@ -11,7 +11,11 @@ REASONS = {
     "kernel": "the host shares its kernel and its mounts with the machine that it runs on",
     "auditd": "the kernel's audit belongs to the machine that the host runs on",
     "apparmor": "the host has no AppArmor of its own",
+    "console": "the host has no console on which a password could be typed",
+    "disk": "the host's files lie on the machine that it runs on, which could change them and their seals",
 }
+BY_KERNEL = frozenset({"console", "disk"})
+"""What a host has exactly when it has a kernel of its own."""
 MANUAL = "for people to judge: "
 
 
@@ -57,7 +61,7 @@ class Applied:
 def applied(host: HostTraits, document: Document | None = None) -> Applied:
     """The rules as they hold on a host."""
     known = document or load()
-    able = [rule for rule in known.rules if rule.needs is None or host.capabilities[rule.needs]]
+    able = [rule for rule in known.rules if _can(host, rule.needs)]
     unable = [rule for rule in known.rules if rule not in able]
     ours = [d for d in known.deviations if {*host.groups, "all"} & set(d.groups)]
     manual = [entry for entry in known.accounted if entry.by == "manual"]
@@ -69,6 +73,10 @@ def applied(host: HostTraits, document: Document | None = None) -> Applied:
         ),
         deviations=tuple(Deviation(d.rules, _what(d, host), d.reason) for d in ours),
     )
+
+
+def _can(host: HostTraits, need: str | None) -> bool:
+    return need is None or host.capabilities["kernel" if need in BY_KERNEL else need]
 
 
 def _with(rule: Rule, deviations: Sequence[DeviationEntry], host: HostTraits) -> Rule:

@@ -20,10 +20,10 @@ WAKES = {
     "services": "Unwanted units are stopped",
 }
 BY_FILE = {
-    "/etc/ssh/": "SSH takes its settings",
-    "/etc/audit/": "Audit rules are loaded",
-    "/etc/systemd/logind.conf.d/": "Login service takes its settings",
-    "/etc/systemd/system/socle-aide": "Seals are looked at",
+    "/etc/ssh/": ("SSH tries its settings", "The next session is a new one", "SSH keeps its settings"),
+    "/etc/audit/": ("Audit rules are loaded",),
+    "/etc/systemd/logind.conf.d/": ("Login service takes its settings",),
+    "/etc/systemd/system/socle-aide": ("Seals are looked at",),
 }
 
 
@@ -60,7 +60,7 @@ def _authority(host: HostTraits) -> list[dict[str, Any]]:
     if not host.user_authority:
         return []
     path = "/etc/ssh/socle_user_authority.pub"
-    return [{"path": path, "content": f"{host.user_authority}\n", "wakes": [_wakes("settings", path)]}]
+    return [{"path": path, "content": f"{host.user_authority}\n", "wakes": _wakes("settings", path)}]
 
 
 def _file(path: str, rules: Sequence[Rule]) -> dict[str, Any]:
@@ -68,15 +68,15 @@ def _file(path: str, rules: Sequence[Rule]) -> dict[str, Any]:
     entry: dict[str, Any] = {"path": path, "content": HEAD + content(rules), "mode": first.mode}
     woken = _wakes(first.kind, path)
     if woken:
-        entry["wakes"] = [woken]
+        entry["wakes"] = woken
     if first.validator:
         entry["validate"] = first.validator
     return entry
 
 
-def _wakes(kind: str, path: str) -> str | None:
-    by_file = (handler for start, handler in BY_FILE.items() if path.startswith(start))
-    return WAKES.get(kind) or next(by_file, None)
+def _wakes(kind: str, path: str) -> list[str]:
+    by_file = (handlers for start, handlers in BY_FILE.items() if path.startswith(start))
+    return [WAKES[kind]] if kind in WAKES else list(next(by_file, ()))
 
 
 def _masked(unit: str) -> dict[str, Any]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any, Literal
 
+import yaml  # type: ignore[import-untyped]
 from pydantic import BaseModel, ConfigDict, Field
-from ruamel.yaml import YAML
 
 from socle.paths import project_root
 
 Level = Literal["minimal", "intermediary", "enhanced", "high"]
-Need = Literal["kernel", "auditd", "apparmor"]
+Need = Literal["kernel", "auditd", "apparmor", "console", "disk"]
 Kind = Literal[
     "sysctl",
     "modules",
@@ -93,7 +94,7 @@ class Document(_Entry):
 def load() -> Document:
     """Read the files, which ship with the role; a fault in them is a bug, not a user's error."""
     folder = project_root() / "roles/hardening/rules"
-    texts = {path.stem: _read(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.yml"))}
+    texts = {path.stem: _read(path) for path in sorted(folder.glob("*.yml"))}
     rules = [
         {"theme": theme, "kind": content["kind"], "file": content.get("file"), **rule}
         for theme, content in texts.items()
@@ -103,5 +104,7 @@ def load() -> Document:
     return Document.model_validate({"rules": rules, **{key: texts[key][key] for key in OTHERS}})
 
 
-def _read(text: str) -> Any:
-    return YAML(typ="safe", pure=True).load(text)
+def _read(path: Path) -> Any:
+    # The parser in C: each of Ansible's processes reads the rules anew.
+    with path.open("rb") as stream:
+        return yaml.load(stream, yaml.CSafeLoader)

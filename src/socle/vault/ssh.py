@@ -13,6 +13,7 @@ from typing import Any
 
 from socle import durable
 from socle.errors import ExitCode, SocleError
+from socle.site.entrance import AUTHORITY_FILE, CERTIFICATE_FILE, KEY_FILE, KNOWN_HOSTS
 from socle.vault.api import plainly
 from socle.vault.place import Place
 
@@ -27,13 +28,10 @@ HOURS: dict[str, str] = {"operator": "4h", "network-operator": "4h", "crypto-off
 
 DEPLOY_TTL = "4h"
 HOST_TTL = "720h"
-RENEW_BELOW = 3600
+RENEW_BELOW = 7260
 """Seconds that a certificate of the deploying account must still live before a deployment begins."""
 
 PERSON = "{{identity.entity.name}}"
-KEY_FILE = "id_ed25519"
-AUTHORITY_FILE = "ssh_user_authority.pub"
-KNOWN_HOSTS = "known_hosts_authority"
 
 
 def user_role(principal: str, ttl: str) -> dict[str, Any]:
@@ -103,24 +101,6 @@ def configure(speaker: Any, place: Place) -> None:
     durable.write(place.state / AUTHORITY_FILE, f"{users}\n")
     patterns = ",".join(pattern for host in place.hosts for pattern in (host.name, host.address))
     durable.write(place.state / KNOWN_HOSTS, f"@cert-authority {patterns} {hosts}\n" if patterns else "")
-    _client_settings(place)
-
-
-def _client_settings(place: Place) -> None:
-    """How the deploying machine comes in where nobody said it yet: by certificate, to certified hosts.
-
-    The keys of the account that deploys are tried as well: they are what a host knows at first.
-    """
-    path = place.state / "ssh_config"
-    if path.exists() or not place.hosts:
-        return
-    hosts = "".join(f"Host {host.name}\n  HostName {host.address}\n\n" for host in place.hosts)
-    patterns = " ".join(pattern for host in place.hosts for pattern in (host.name, host.address))
-    durable.write(
-        path,
-        f"{hosts}Host {patterns}\n  User {place.deploy_user}\n  IdentityFile {place.state / KEY_FILE}\n"
-        f"  UserKnownHostsFile ~/.ssh/known_hosts {place.state / KNOWN_HOSTS}\n  StrictHostKeyChecking yes\n",
-    )
 
 
 def wanted(place: Place) -> list[Any]:
@@ -186,6 +166,23 @@ def seconds_left(certificate: Path) -> float:
     return 0.0
 
 
+def needs_certificate(place: Place) -> bool:
+    """Whether the deploying account's certificate is missing, or would not outlive a deployment.
+
+    One that another authority signed opens nothing, however long it lives.
+    """
+    certificate, authority = place.state / CERTIFICATE_FILE, place.state / AUTHORITY_FILE
+    return seconds_left(certificate) <= RENEW_BELOW or not _signed_by(certificate, authority)
+
+
+def _signed_by(certificate: Path, authority: Path) -> bool:
+    """Whether the authority's fingerprint is the one that the certificate names."""
+    if not authority.is_file():
+        return True
+    fingerprint = _keygen(["ssh-keygen", "-l", "-f", str(authority)]).split()[1]
+    return f" {fingerprint} " in _keygen(["ssh-keygen", "-L", "-f", str(certificate)])
+
+
 def deployer_certificate(place: Place, speaker: Any) -> bool:
     """See that the deploying account has a certificate that outlives a deployment; true when it is new.
 
@@ -195,7 +192,7 @@ def deployer_certificate(place: Place, speaker: Any) -> bool:
     key = place.state / KEY_FILE
     if not key.is_file():
         new_key(place.state, f"{place.deploy_user} of {place.site}")
-    if seconds_left(key.with_name(f"{key.name}-cert.pub")) > RENEW_BELOW:
+    if not needs_certificate(place):
         return False
     public = key.with_name(f"{key.name}.pub").read_text(encoding="ascii")
     keep_certificate(key, sign(place, speaker, DEPLOYER, public, place.deploy_user))
