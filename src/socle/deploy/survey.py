@@ -2,8 +2,8 @@
 
 A bundle that executes on a node says in passing how all bundles of that node stand
 (``plugins/module_utils/node_survey.py``). The roles that follow compare what they want with that, on this
-machine, and execute only where it differs. One JSON file for each node stands in the folder of the run, named by
-``SOCLE_SURVEY``; without it every task asks its node. Contents are there as hashes only.
+machine, and execute only where it differs. One JSON file for each node stands in the folder of the run, which
+``SOCLE_SURVEY`` names; without it every task asks its node. Contents are there as hashes only.
 """
 
 from __future__ import annotations
