@@ -1,7 +1,8 @@
 """Calls per second of APIs through two proxies with TLS, and without: runs on a controller.
 
-Reads ``{"front": host, "trust": file, "seconds": n, "rounds": n, "services": [entry]}`` with entries of ``name``,
-``port``, ``path`` and ``token``; prints for each service ``{"name", "tls": [calls per second of each round], "plain": [...]}``.
+Reads ``{"front": host, "trust": file, "seconds": n, "rounds": n, "services": [entry]}``, where an entry has
+``name``, ``port``, ``path`` and ``token``. Prints for each service ``name``, and the calls per second of each
+round under ``tls`` and ``plain``.
 """
 
 import http.client
