@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from socle import catalogue, tools, vault
-from socle.cloud import connect
+from socle.cloud import await_pools, connect
 from socle.deploy import journal, lock, survey
 from socle.deploy.checks import check_here, check_names, check_nodes
 from socle.deploy.phases import Phase, Reporter, execute
@@ -195,6 +195,8 @@ class Deployment:
         result = tenants.platform_apply(self.site, tenants.session_of(self.site), reporter.tell)
         self.stacks.append(result)
         reporter.did(result.changed)
+        reporter.tell("volumes have a place")
+        await_pools(connect(self.site, catalogue.load()))
 
     def _apply_tenants(self, sirens: tuple[str, ...], reporter: Reporter) -> None:
         from socle import tenants  # noqa: PLC0415 - Pulumi takes seconds to load
