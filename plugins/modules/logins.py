@@ -46,7 +46,8 @@ import urllib.request
 from ansible.module_utils.basic import AnsibleModule
 
 SECONDS = 15
-ACCESS_DENIED = 1045
+# MariaDB: the password is wrong; there is no such account.
+ACCESS_DENIED = (1045, 1698)
 UNAUTHORIZED = 401
 
 
@@ -66,7 +67,7 @@ def database(servers, name, password):
             **trust,
         ).close()
     except pymysql.err.OperationalError as error:
-        if error.args[0] == ACCESS_DENIED:
+        if error.args[0] in ACCESS_DENIED:
             return False
         raise
     return True
