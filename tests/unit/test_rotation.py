@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -50,6 +51,7 @@ class World:
         self.used: dict[tuple[str, str], Account] = {}
         self.proved: list[str] = []
         self.machines: dict[str, list[str]] = {}
+        self.certified: list[str] = []
         self.left = -1
         for role in catalogue.load().components:
             self.run(role)
@@ -88,7 +90,8 @@ class World:
                 self.effect()
                 self.prove([path for path in names.get("proof_secrets", "").split(",") if path])
             case "renewal":
-                for host in names.get("renewal_logins", "").split(":"):
+                self.certified += names.get("renewal_certificates", "").split(":")
+                for host in filter(None, names.get("renewal_logins", "").split(":")):
                     self.effect()
                     self.log_in(host, names["renewal_component"])
 
@@ -303,6 +306,17 @@ def test_this_machines_own_login(world: World, site: Site) -> None:
     rotate(site, "logins/deployer")
     assert not accepts(world.place, former["role_id"], former["secret_id"])
     assert vault.ansible_environment(world.place)["BAO_TOKEN"]
+
+
+def test_the_pages_of_the_operators_guide(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    before = dict(world.used)
+    for page in ("rotation.md", "expired-certificate.md"):
+        text = (project_root() / "docs/operator" / page).read_text("utf-8")
+        for block in re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+            for line in block.strip().splitlines():
+                assert app.run(line.split()[1:]) == 0, (line, capsys.readouterr().err)
+    assert not [key for key, account in before.items() if world.used[key].password == account.password]
+    assert world.certified[-1] == "ctl1"
 
 
 def test_what_somebody_else_changed_is_not_overwritten(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
