@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from socle import catalogue, vault
-from socle.deploy import journal, lock
+from socle.deploy import journal, lock, survey
 from socle.deploy.phases import Phase, Reporter, execute
 from socle.deploy.playbook import Playbooks
 from socle.paths import state_dir
@@ -143,7 +143,8 @@ class RotationRun:
             self._stopping,
         )
         follower = _OnePhase(reporter)
-        playbooks.run(follower)
+        with survey.removed_after(folder):
+            playbooks.run(follower)
         reporter.did(follower.changed)
 
     def _first_controller(self) -> str:
