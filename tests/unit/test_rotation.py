@@ -17,7 +17,7 @@ from socle.cli import app
 from socle.credentials import Account
 from socle.deploy.progress import Screen
 from socle.deploy.rotation import RotationRun
-from socle.errors import SocleError
+from socle.errors import ExitCode, SocleError
 from socle.paths import project_root
 from socle.site import Site, load
 from socle.vault import login
@@ -328,6 +328,12 @@ def test_what_somebody_else_changed_is_not_overwritten(world: World, monkeypatch
     with pytest.raises(SocleError, match="changed by somebody else meanwhile"):
         rotation.mark(secret, "staged")
     monkeypatch.undo()
+
+
+def test_what_is_not_deployed_yet_is_not_rotated(place: Place) -> None:
+    with pytest.raises(SocleError, match="run `socle deploy`") as caught:
+        Rotation(replace(place, people={"zoe": ("operator",)}), catalogue.load())
+    assert caught.value.exit_code == ExitCode.PREREQUISITE
 
 
 def test_nobody_else_may_do_it(place: Place) -> None:

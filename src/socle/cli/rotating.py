@@ -37,8 +37,8 @@ def rotate(
     Servers take the new beside the old, services change one controller after the other, servers drop the old.
     How far it got is in OpenBao: after a kill the same command goes on from there.
 
-    Exit codes: 1 a step failed, 2 nothing has that name, 5 another run holds the lock, 6 a node does not
-    answer or OpenBao is sealed.
+    Exit codes: 1 a step failed, 2 nothing has that name, 4 the site must be deployed first, 5 another run
+    holds the lock, 6 a node does not answer or OpenBao is sealed.
     """
     given = options(context)
     site = given.load()

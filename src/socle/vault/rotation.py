@@ -10,9 +10,9 @@ from hvac.exceptions import InvalidPath, InvalidRequest
 from socle import credentials, durable
 from socle.catalogue import Catalogue
 from socle.credentials import State, Values
-from socle.errors import SocleError
+from socle.errors import ExitCode, SocleError
 from socle.vault.api import client, plainly
-from socle.vault.configuration import DEPLOYER
+from socle.vault.configuration import DEPLOYER, is_configured
 from socle.vault.generated import KINDS
 from socle.vault.login import token_of
 from socle.vault.place import Place
@@ -27,10 +27,20 @@ NOT_KEPT = ("other", "rotation")
 
 
 class Rotation:
-    """OpenBao as whoever rotates sees it; a token of two hours."""
+    """OpenBao as whoever rotates sees it; a token of two hours.
+
+    Raises:
+        SocleError: OpenBao is not configured as the site's files want it (exit code 4).
+    """
 
     def __init__(self, place: Place, catalogue: Catalogue) -> None:
         self.place, self.catalogue = place, catalogue
+        if not is_configured(place):
+            raise SocleError(
+                "OpenBao does not know all that the site's files say",
+                write="run `socle deploy`",
+                exit_code=ExitCode.PREREQUISITE,
+            )
         self.speaker: Any = client(place, active_node(place), token_of(place, ROTATION))
 
     def state(self, secret: Secret) -> State | None:
