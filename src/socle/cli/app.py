@@ -72,7 +72,7 @@ MODULES = {
     "logs": "centrallogs",
     "tenant": "tenancy",
     "tools": "toolbox",
-    "vault": "custodians",
+    "vault": "rotating",
     "sbom": "supplying",
     "release": "supplying",
 }
