@@ -49,7 +49,7 @@ class Prober:
 
     def __init__(self, urls: dict[str, tuple[str, dict[str, Any] | None]], token: str, ca_file: str) -> None:
         self.urls, self.ca_file = urls, ca_file
-        self.headers = {"X-Auth-Token": token, "OpenStack-API-Version": "placement 1.39"}
+        self.headers = {"X-Auth-Token": token}
         self.records = {name: Record() for name in urls}
         self._over = threading.Event()
         self._threads = [threading.Thread(target=self._probe, args=(name,)) for name in urls]
