@@ -49,6 +49,25 @@ def last_run(site: Site) -> dict[str, Any]:
     return journal.runs(state_dir(site.name))[-1]
 
 
+def on_node(node: str, program: str, given: str, *, root: bool = False) -> str:
+    """Run a program of ``benchmarks/on_node/`` on a node; what it prints.
+
+    Args:
+        given: its standard input, which may hold secrets.
+
+    Raises:
+        SystemExit: it failed; what it said is told.
+    """
+    text = (project_root() / "benchmarks/on_node" / program).read_bytes()
+    python = "sudo python3" if root else "python3"
+    there = f"f=$(mktemp) && head -c {len(text)} > $f && {python} $f; s=$?; rm -f $f; exit $s"
+    command = ["ssh", "-F", str(state_dir("lab") / "ssh_config"), node, there]
+    done = subprocess.run(command, input=text + given.encode(), capture_output=True, check=False)
+    if done.returncode != 0:
+        raise SystemExit(f"{program} on {node} ended with {done.returncode}:\n{done.stderr.decode()}")
+    return done.stdout.decode()
+
+
 def report(name: str, title: str, rows: Sequence[Mapping[str, Any]], notes: Sequence[str] = ()) -> None:
     """Print the rows as a table, the notes below, and write ``results/<name>.json``."""
     table = Table(*rows[0], title=title)

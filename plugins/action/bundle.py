@@ -9,6 +9,8 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
 
+from socle.deploy import survey
+
 PROJECT = Path(__file__).resolve().parents[2]
 FILE_KEYS = {
     "path",
@@ -31,7 +33,8 @@ class ActionModule(ActionBase):
 
     A file without ``content`` is rendered from ``templates/<path>.j2`` of the role (or from ``template``,
     relative to ``templates/`` of the role, then of the project). Only the handlers that a changed file
-    names are notified, and those that an interrupted run still owes.
+    names are notified, and those that an interrupted run still owes. Where the node's survey says that all is
+    as it should be, nothing is executed.
     """
 
     _supports_check_mode = True
@@ -45,17 +48,26 @@ class ActionModule(ActionBase):
         name = self._task.args.get("name") or (role.get_name() if role else None)
         if not name:
             raise AnsibleActionFail("bundle outside a role needs a name; write `name: <role>`")
-        arguments: dict[str, Any] = {"name": name}
         if self._task.args.get("settled"):
-            arguments["settled"] = True
-        else:
-            arguments |= {
-                key: self._task.args[key] for key in ("started", "stopped") if key in self._task.args
-            }
-            arguments["files"] = self._rendered(self._task.args.get("files") or [], task_vars)
-        result = self._execute_module(module_name="bundle", module_args=arguments, task_vars=task_vars)
+            return self._executed({"name": name, "settled": True}, task_vars)
+        files = self._rendered(self._task.args.get("files") or [], task_vars)
+        units = {key: list(self._task.args.get(key) or []) for key in ("started", "stopped")}
+        node = task_vars["inventory_hostname"]
+        known = survey.known(node)
+        if known and survey.has_bundle(known, name, files, **units):
+            return {"changed": False, "wakes": [], "changed_paths": [], "runs": True, "executed": False}
+        asked = {"name": name, "files": files, "survey": survey.wanted(), **units}
+        result = self._executed(asked, task_vars)
+        if found := result.pop("survey", None):
+            survey.keep(node, found)
         if result.get("wakes"):
             self._task.notify = list(result["wakes"])
+        return result
+
+    def _executed(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        result: dict[str, Any] = self._execute_module(
+            module_name="bundle", module_args=arguments, task_vars=task_vars
+        )
         return result
 
     def _search_path(self) -> list[str]:

@@ -23,6 +23,8 @@ from typing import Any
 from ansible import context
 from ansible.plugins.callback import CallbackBase
 
+from socle.deploy import survey
+
 REASONS = ("msg", "stderr", "stdout", "module_stderr")
 LONGEST = 1500
 WITHOUT_MODULE = {
@@ -90,7 +92,10 @@ class CallbackModule(CallbackBase):
         task, data = result.task, result.result
         secret = bool(data.get("_ansible_no_log") or task.no_log)
         facts: dict[str, Any] = {"status": status, "host": result.host.get_name(), **self._names(task)}
-        facts["executed"] = task.action.rpartition(".")[2] not in WITHOUT_MODULE
+        by_kind = task.action.rpartition(".")[2] not in WITHOUT_MODULE
+        facts["executed"] = data.get("executed", by_kind)
+        if status != "ok":
+            survey.forget(facts["host"])
         if status in {"failed", "unreachable"}:
             facts["reason"] = "(not shown: the task handles secrets)" if secret else reason(data)
         if status == "changed" and not secret:

@@ -13,15 +13,26 @@ def identity_users(catalogue: Entries) -> list[str]:
     return [name for name, entry in catalogue.items() if (entry.get("identity") or {}).get("user")]
 
 
-def identity_accounts(catalogue: Entries, passwords: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Accounts with their roles in the project of services; ``passwords`` by component."""
+def identity_accounts(catalogue: Entries, logins: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Accounts with their roles in the project of services; ``logins`` are what ``account`` looks up."""
     return [
-        {
-            "name": catalogue[name]["identity"]["user"],
-            "roles": list(catalogue[name]["identity"].get("roles") or ["service"]),
-            "password": passwords[name],
-        }
+        {**account, "roles": list(catalogue[name]["identity"].get("roles") or ["service"])}
         for name in identity_users(catalogue)
+        for account in logins[name]["accepted"]
+    ]
+
+
+def identity_former(logins: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Names of accounts that a rotation has retired."""
+    return [name for login in logins.values() for name in login["refused"]]
+
+
+def key_files(ring: Mapping[str, Any], folder: str) -> list[dict[str, Any]]:
+    """The files of a ring of keys, and those that must be gone, for the module ``bundle``."""
+    owned = {"owner": "keystone", "group": "keystone", "mode": "0600", "secret": True}
+    return [
+        *({"path": f"{folder}/{number}", "content": key, **owned} for number, key in ring["keys"].items()),
+        *({"path": f"{folder}/{number}", "state": "absent"} for number in ring["gone"]),
     ]
 
 
@@ -53,5 +64,7 @@ class FilterModule:
         return {
             "identity_users": identity_users,
             "identity_accounts": identity_accounts,
+            "identity_former": identity_former,
+            "key_files": key_files,
             "identity_services": identity_services,
         }

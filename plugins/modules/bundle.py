@@ -13,11 +13,14 @@ description:
     killed in between leaves the record, and the next run wakes the same handlers.
   - Says in passing whether the role's units are as they should be, so that the task that would bring them
     there can be left out. When in doubt it says no.
+  - With O(survey=true) it also looks at what all other bundles of the node have laid, so that these need no
+    execution of their own while nothing is changed.
 options:
   name:
     description: Name of the bundle, one per role.
     type: str
     required: true
+  survey: {description: Tell the state of all bundles of the node., type: bool, default: false}
   settled:
     description: The handlers have run; forget what was owed.
     type: bool
@@ -65,23 +68,30 @@ RETURN = r"""
 changed_paths: {description: Paths that were laid., type: list, returned: always}
 wakes: {description: Handlers to run, in no particular order., type: list, returned: always}
 runs: {description: Nothing is to be done for the files or the units., type: bool, returned: always}
+survey: {description: "State of all bundles and packages, without contents.", type: dict, returned: unchanged}
 """
 
-import errno
 import grp
 import json
 import os
 import pwd
 import shlex
 import shutil
-import stat
 import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.node_survey import (
+    FOLDER,
+    STARTED,
+    STOPPED,
+    owed,
+    read,
+    remember,
+    states,
+    survey,
+    units_are,
+)
 
-OWED = "/var/lib/socle/bundle"
-STARTED = ("active", "enabled"), ("active", "static"), ("active", "indirect"), ("active", "alias")
-STOPPED = ("inactive", "disabled"), ("inactive", "masked"), ("inactive", "static"), ("inactive", "")
 DEFAULT_MODES = {"file": 0o644, "directory": 0o755}
 
 
@@ -201,25 +211,6 @@ def gid(name):
         return -1
 
 
-def read(path):
-    """What the node has at this path."""
-    try:
-        status = os.lstat(path)
-    except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENOTDIR):
-            return {"kind": "absent"}
-        raise
-    found = {"owner": status.st_uid, "group": status.st_gid, "mode": stat.S_IMODE(status.st_mode)}
-    if stat.S_ISLNK(status.st_mode):
-        return dict(found, kind="link", target=os.readlink(path))
-    if stat.S_ISDIR(status.st_mode):
-        return dict(found, kind="directory")
-    if not stat.S_ISREG(status.st_mode):
-        return dict(found, kind="other")
-    with open(path, "rb") as stream:
-        return dict(found, kind="file", content=stream.read())
-
-
 def remove(path):
     """Remove what is there, whatever it is."""
     if os.path.isdir(path) and not os.path.islink(path):
@@ -229,43 +220,18 @@ def remove(path):
 
 
 def owed_file(name):
-    return os.path.join(OWED, name + ".json")
-
-
-def owed(name):
-    """Handlers that an interrupted run did not get to."""
-    try:
-        with open(owed_file(name)) as stream:
-            return json.load(stream)
-    except (OSError, ValueError):
-        return []
+    return os.path.join(FOLDER, name + ".json")
 
 
 def owe(name, wakes):
     """Record the handlers before the first file is written."""
-    os.makedirs(OWED, mode=0o700, exist_ok=True)
+    os.makedirs(FOLDER, mode=0o700, exist_ok=True)
     temporary = owed_file(name) + ".new"
     with open(temporary, "w") as stream:
         json.dump(sorted(wakes), stream)
         stream.flush()
         os.fsync(stream.fileno())
     os.replace(temporary, owed_file(name))
-
-
-def units_are(module, wanted, accepted):
-    """Whether all these units are in one of the accepted states, and systemd knows their newest files."""
-    if not wanted:
-        return True
-    command = ["systemctl", "show", "--property=ActiveState,UnitFileState,NeedDaemonReload", "--"]
-    names = [unit if "." in unit else unit + ".service" for unit in wanted]
-    code, out, _err = module.run_command(command + names)
-    blocks = [dict(line.split("=", 1) for line in b.splitlines()) for b in out.split("\n\n") if b.strip()]
-    return (
-        code == 0
-        and len(blocks) == len(names)
-        and all((b["ActiveState"], b["UnitFileState"]) in accepted for b in blocks)
-        and all(b["NeedDaemonReload"] == "no" for b in blocks)
-    )
 
 
 def accounts_exist(module, entries):
@@ -282,6 +248,7 @@ def main():
         argument_spec={
             "name": {"type": "str", "required": True},
             "settled": {"type": "bool", "default": False},
+            "survey": {"type": "bool", "default": False},
             "started": {"type": "list", "elements": "str", "default": []},
             "stopped": {"type": "list", "elements": "str", "default": []},
             "files": {
@@ -326,13 +293,17 @@ def main():
         owe(name, wakes)
         for entry, _aspects in changes:
             entry.lay(module)
+    started, stopped = module.params["started"], module.params["stopped"]
+    if not module.check_mode:
+        remember(name, [entry.path for entry in entries], started, stopped)
+    unchanged = not (changes or wakes)
+    known = states(module, started + stopped) if unchanged else {}
     module.exit_json(
-        changed=bool(changes or wakes),
+        changed=not unchanged,
         wakes=sorted(wakes),
         changed_paths=[entry.path for entry, _aspects in changes],
-        runs=not (changes or wakes)
-        and units_are(module, module.params["started"], STARTED)
-        and units_are(module, module.params["stopped"], STOPPED),
+        runs=unchanged and units_are(known, started, STARTED) and units_are(known, stopped, STOPPED),
+        survey=survey(module) if unchanged and module.params["survey"] else None,
         diff=[entry.diff(aspects) for entry, aspects in changes],
     )
 

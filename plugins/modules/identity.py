@@ -8,7 +8,8 @@ module: identity
 short_description: Ensure the accounts of services and the service catalogue in Keystone
 description:
   - Runs on a controller, logs in as C(admin) and creates or corrects what differs. Nothing that it does not
-    know is removed, but for the roles that an account of a service holds in the project C(service).
+    know is removed, but for the roles that an account of a service holds in the project C(service), and the
+    accounts that are named as former.
   - When C(admin) cannot log in with the password, C(keystone-manage bootstrap) sets it; that needs Keystone's
     database only.
   - What Keystone keeps of a password cannot be compared, so a keyed digest of each is remembered on the node;
@@ -26,6 +27,11 @@ options:
       name: {description: Account, type: str, required: true}
       password: {description: Password, type: str, required: true}
       roles: {description: Roles, type: list, elements: str, required: true}
+  former:
+    description: Accounts of the domain C(default) that must not be there; their tokens die with them.
+    type: list
+    elements: str
+    default: []
   services:
     description: Entries of the catalogue.
     type: list
@@ -187,6 +193,13 @@ class Ensure:
         self.exempt(users[admin])
         return digests
 
+    def remove(self, names):
+        """Accounts that a rotation has retired."""
+        users = self.by_name("user", "?domain_id=default")
+        for name in names:
+            if name in users:
+                self.change("no user " + name, "DELETE", "/users/" + users[name]["id"])
+
     def account(self, account, found, remembered, project):
         name, password = account["name"], account["password"]
         if found is None:
@@ -305,6 +318,8 @@ def ensure(module, keystone):
     state.services(wanted["services"], wanted["region"])
     remembered = recall()
     digests = state.accounts(wanted["accounts"], project, "admin", remembered)
+    if wanted["former"]:
+        state.remove(wanted["former"])
     if not module.check_mode and digests != remembered:
         remember(digests)
     return changes + state.changes
@@ -323,6 +338,7 @@ def main():
             "password": secret,
             "region": text,
             "accounts": {"type": "list", "elements": "dict", "default": [], "options": account},
+            "former": {"type": "list", "elements": "str", "default": []},
             "services": {"type": "list", "elements": "dict", "default": [], "options": service},
         },
         supports_check_mode=True,

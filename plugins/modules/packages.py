@@ -30,22 +30,12 @@ installed: {description: Packages that were or would be installed., type: list, 
 import os
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.dpkg import MARK, POLICY, foreign_policy, half_way, holds_daemons, statuses
 
-POLICY = "/usr/sbin/policy-rc.d"
-MARK = "# Socle: no daemon is started before its role has configured it."
 POLICY_TEXT = f'#!/bin/sh\n{MARK}\ncase "$1" in dbus*|polkit*) exit 0 ;; esac\nexit 101\n'
 ENVIRONMENT = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8", "NEEDRESTART_MODE": "l"}
 APT = ["apt-get", "--yes", "--quiet", "-o", "DPkg::Lock::Timeout=300", "-o", "Dpkg::Use-Pty=0"]
 KEEP_OURS = ["-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold"]
-
-
-def statuses(module):
-    """dpkg's status of every package that it knows, and the names of those half-way."""
-    command = ["dpkg-query", "--show", "--showformat", "${Package}\\t${db:Status-Status}\\n"]
-    code, out, err = module.run_command(command)
-    if code != 0:
-        module.fail_json(msg=f"dpkg-query: {err.strip()}")
-    return dict(line.split("\t") for line in out.splitlines() if "\t" in line)
 
 
 def run(module, command):
@@ -56,32 +46,23 @@ def run(module, command):
 
 
 def hold_daemons():
-    """Lay our policy-rc.d unless the machine has its own; return whether it is ours."""
-    if os.path.exists(POLICY) and not ours():
-        return False
+    """Lay our policy-rc.d unless the machine has its own."""
+    if foreign_policy():
+        return
     with open(POLICY, "w") as stream:
         stream.write(POLICY_TEXT)
     os.chmod(POLICY, 0o755)  # noqa: S103 - a program that dpkg runs
-    return True
-
-
-def ours():
-    try:
-        with open(POLICY) as stream:
-            return MARK in stream.read()
-    except OSError:
-        return False
 
 
 def release_daemons():
-    if ours():
+    if holds_daemons():
         os.unlink(POLICY)
 
 
-def install(module, missing, half_way):
+def install(module, missing, unfinished):
     hold_daemons()
     try:
-        if half_way:
+        if unfinished:
             run(module, ["dpkg", "--configure", "--pending", "--force-confdef", "--force-confold"])
         if missing:
             run(module, [*APT, "-o", "APT::Update::Error-Mode=any", "update"])
@@ -101,16 +82,15 @@ def main():
     )
     known = statuses(module)
     missing = sorted(name for name in set(module.params["names"]) if known.get(name) != "installed")
-    unfinished = ("unpacked", "half-configured", "triggers-awaited", "triggers-pending")
-    half_way = sorted(name for name, status in known.items() if status in unfinished)
+    unfinished = half_way(known)
     if not module.check_mode:
-        if missing or half_way:
-            install(module, missing, half_way)
+        if missing or unfinished:
+            install(module, missing, unfinished)
         else:
             release_daemons()
     difference = "".join(name + "\n" for name in missing)
     module.exit_json(
-        changed=bool(missing or half_way),
+        changed=bool(missing or unfinished),
         installed=missing,
         diff={"before": "", "after": difference, "after_header": "packages"} if difference else {},
     )

@@ -19,6 +19,13 @@ options:
   masked: {description: Units that are stopped and cannot be started., type: list, elements: str, default: []}
   restarted: {description: Units to restart or start., type: list, elements: str, default: []}
   reloaded: {description: Units to reload now or to start., type: list, elements: str, default: []}
+  renewed:
+    description: >-
+      Units that are to read everything anew. Reloaded where they can be, which cuts no request short;
+      restarted where they cannot, do not run, or have a unit file that is newer than their process.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""
@@ -31,10 +38,13 @@ RETURN = r"""
 actions: {description: What is done, type: list, returned: always, sample: ["start haproxy.service"]}
 """
 
+import os
+
 from ansible.module_utils.basic import AnsibleModule
 
 PROPERTIES = (
-    "Id,LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,Type,ConditionResult,AssertResult"
+    "Id,LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,Type,ConditionResult,AssertResult,"
+    "CanReload,ExecMainStartTimestamp,FragmentPath,DropInPaths"
 )
 RUNNING = ("active", "reloading", "refreshing")
 # Nothing to enable: systemd starts it for another unit, or it exists only while the machine runs.
@@ -62,7 +72,7 @@ class Systemd:
         """State of each unit, by the name that was asked for."""
         if not units:
             return {}
-        code, out, err = self.call("show", "--property=" + PROPERTIES, "--", *units)
+        code, out, err = self.call("show", "--timestamp=unix", "--property=" + PROPERTIES, "--", *units)
         blocks = [block for block in out.split("\n\n") if block.strip()]
         if code != 0 or len(blocks) != len(units):
             self.module.fail_json(msg="systemctl show: {}".format((err or out).strip() or "no answer"))
@@ -187,6 +197,24 @@ def again(systemd, verb, units, states):
     came_up(systemd, units)
 
 
+def renew(systemd, units, states):
+    """Reload the units that a reload brings wholly up to date, restart the others."""
+    must_exist(systemd, units, states)
+    gentle = [
+        u for u in units if runs(states[u]) and states[u]["CanReload"] == "yes" and not outdated(states[u])
+    ]
+    again(systemd, "reload", gentle, states)
+    again(systemd, "restart", [u for u in units if u not in gentle], states)
+
+
+def outdated(state):
+    """Whether a file of the unit changed since its process was started; only a restart takes that."""
+    started = state.get("ExecMainStartTimestamp", "").lstrip("@")
+    files = [state.get("FragmentPath", ""), *state.get("DropInPaths", "").split()]
+    changed = [os.stat(file).st_mtime for file in files if file and os.path.exists(file)]
+    return not started.isdigit() or any(int(started) <= at for at in changed)
+
+
 def stop(systemd, units, states):
     there = [u for u in units if exists(states[u]) and states[u]["LoadState"] != "masked"]
     systemd.act("disable", [u for u in there if not disabled(systemd, u, states[u])])
@@ -198,7 +226,7 @@ def mask(systemd, units, states):
 
 
 def main():
-    parameters = ("started", "stopped", "masked", "restarted", "reloaded")
+    parameters = ("started", "stopped", "masked", "restarted", "reloaded", "renewed")
     module = AnsibleModule(
         argument_spec={name: {"type": "list", "elements": "str", "default": []} for name in parameters},
         supports_check_mode=True,
@@ -210,6 +238,7 @@ def main():
     stop(systemd, wanted["stopped"], states)
     again(systemd, "restart", wanted["restarted"], states)
     again(systemd, "reload-or-restart", wanted["reloaded"], states)
+    renew(systemd, wanted["renewed"], states)
     start(systemd, [u for u in wanted["started"] if u not in wanted["restarted"]], states)
     start_enabled = [u for u in wanted["started"] if u in wanted["restarted"]]
     systemd.act("enable", [u for u in start_enabled if not enabled(systemd, u, states[u])])

@@ -6,10 +6,12 @@ from typing import Any
 
 from socle import vault
 from socle.catalogue import Catalogue
+from socle.errors import SocleError
 from socle.site import Site
 from socle.site.ansible import urls
 
 SECONDS = 60
+POOLS_SECONDS = 120
 
 
 def administrator(auth_url: str, region: str, ca_file: str, password: str) -> Any:
@@ -39,3 +41,23 @@ def connect(site: Site, services: Catalogue) -> Any:
     place = vault.place_of(site, services)
     auth_url = f"{urls(site, services)['keystone']['public']}/v3"
     return administrator(auth_url, site.region, str(place.ca_file), vault.secret(place, "keystone/admin"))
+
+
+def await_pools(cloud: Any) -> None:
+    """Wait until Cinder's scheduler knows a place for volumes, which ``cinder-volume`` reports.
+
+    Raises:
+        SocleError: it knows none after two minutes.
+    """
+    import openstack  # noqa: PLC0415 - as above
+
+    try:
+        for _attempt in openstack.utils.iterate_timeout(POOLS_SECONDS, "no pool", wait=2):
+            if list(cloud.block_storage.backend_pools()):
+                return
+    except openstack.exceptions.ResourceTimeout as error:
+        raise SocleError(
+            f"Cinder's scheduler knows no place for volumes after {POOLS_SECONDS} s",
+            where="cinder",
+            write="see `journalctl -u cinder-volume` on a controller, then run `socle deploy` again",
+        ) from error

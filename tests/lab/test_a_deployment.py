@@ -59,3 +59,12 @@ def test_a_second_run_changes_nothing(nodes: Lab) -> None:
     assert changed == {}
     executions = sum(phase["executions"] for phase in facts["phases"])
     assert executions > 0
+
+
+def test_what_was_changed_by_hand_is_repaired_and_nothing_else(nodes: Lab) -> None:
+    nodes.on("ctl1", "chmod 0600 /etc/memcached.conf")
+    nodes.on("cmp1", "systemctl stop nova-compute")
+    facts: Any = json.loads(nodes.socle("deploy", "--json").stdout)
+    assert {phase["name"] for phase in facts["phases"] if phase["changed"]} == {"control", "compute"}
+    assert nodes.on("ctl1", "stat -c %a /etc/memcached.conf").strip() == "644"
+    assert nodes.on("cmp1", "systemctl is-active nova-compute").strip() == "active"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +18,7 @@ pytestmark = pytest.mark.lab
 NODE = "sto1"
 MODULE = project_root() / "plugins/modules/units.py"
 GOOD = "[Service]\nExecStart=/usr/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n"
+RELOADED = "[Service]\nExecReload=/bin/true\n"
 BAD = "[Service]\nType=notify\nExecStart=/bin/sh -c 'echo the reason; exit 3'\n"
 REFUSED = "[Unit]\nConditionPathExists=/nonexistent\n[Service]\nExecStart=/usr/bin/sleep infinity\n"
 
@@ -81,6 +83,13 @@ def test_life_of_a_unit(probe: None) -> None:
     assert units(started=["probe-good"])["actions"] == ["daemon-reload for probe-good.service"]
     assert units(restarted=["probe-good"])["changed"]
     assert on_node("systemctl show -P MainPID probe-good") != pid
+
+    on_node("cat > /usr/local/lib/systemd/system/probe-good.service", GOOD + RELOADED)
+    time.sleep(1.1)
+    assert units(renewed=["probe-good"])["actions"][-1] == "restart probe-good.service", "its file is newer"
+    pid = on_node("systemctl show -P MainPID probe-good")
+    assert units(renewed=["probe-good"])["actions"] == ["reload probe-good.service"]
+    assert on_node("systemctl show -P MainPID probe-good") == pid
 
     assert units(stopped=["probe-good", "probe-absent"])["actions"] == [
         "disable probe-good.service",

@@ -11,14 +11,21 @@ from typing import Any
 
 import pytest
 
-MODULE = Path(__file__).parents[2] / "plugins/modules/bundle.py"
+from socle.deploy import survey
+
+PLUGINS = Path(__file__).parents[2] / "plugins"
+SOURCES = {name: PLUGINS / "module_utils" / f"{name}.py" for name in ("node_survey", "dpkg")}
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Any:
     """Run the module as Ansible does, with its record of owed handlers in a folder of the test."""
+    for name, source in {**SOURCES, "bundle": PLUGINS / "modules/bundle.py"}.items():
+        text = source.read_text().replace("/var/lib/socle/bundle", str(tmp_path / "owed"))
+        for own in SOURCES:
+            text = text.replace(f"ansible.module_utils.{own}", own)
+        (tmp_path / f"{name}.py").write_text(text)
     module = tmp_path / "bundle.py"
-    module.write_text(MODULE.read_text().replace("/var/lib/socle/bundle", str(tmp_path / "owed")))
     account = subprocess.run(["id", "-un"], capture_output=True, text=True, check=True).stdout.strip()
     group = subprocess.run(["id", "-gn"], capture_output=True, text=True, check=True).stdout.strip()
 
@@ -160,3 +167,115 @@ def test_units_are_left_alone_only_when_all_are_as_they_should_be(
     assert run(file, started=started, stopped=stopped)["runs"] is False
     run(settled=True)
     assert run(file, started=started, stopped=stopped)["runs"] is runs
+
+
+type Laid = tuple[list[dict[str, Any]], Any]
+
+
+@pytest.fixture
+def laid(run: Any, tmp_path: Path, systemctl: None) -> Laid:
+    """Files that a bundle has laid, and the survey of what the node has now."""
+    account, group = tmp_path.owner(), tmp_path.group()
+    mine = {"owner": account, "group": group}
+    files: list[dict[str, Any]] = [
+        {"path": str(tmp_path / "d"), "state": "directory", "mode": "0750", **mine},
+        {"path": str(tmp_path / "d/f"), "content": "x", "mode": "0600", **mine},
+        {"path": str(tmp_path / "d/s"), "secret_content": "mellon", "mode": "0600", "secret": True, **mine},
+        {"path": str(tmp_path / "kept"), "content": "first", "force": False, **mine},
+        {"path": str(tmp_path / "l"), "state": "link", "target": "/dev/null"},
+        {"path": str(tmp_path / "gone"), "state": "absent"},
+    ]
+    run(*files, started=["on"], stopped=["off"])
+    run(settled=True)
+
+    def look() -> dict[str, Any]:
+        found: dict[str, Any] = run(name="other", survey=True)["survey"]
+        return found
+
+    return files, look
+
+
+def test_a_survey_spares_a_bundle_that_stands_as_it_should(laid: Laid) -> None:
+    files, look = laid
+    found = look()
+    assert survey.has_bundle(found, "demo", files, ["on"], ["off"])
+    assert "mellon" not in json.dumps(found)
+    assert not survey.has_bundle(found, "demo", files, ["on", "more"], ["off"])
+    assert not survey.has_bundle(found, "demo", files, ["on"], [])
+    assert not survey.has_bundle(found, "unknown", files, ["on"], ["off"])
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {"content": "y"},
+        {"mode": "0640"},
+        {"owner": "nobody"},
+        {"group": "nogroup"},
+        {"path": "/elsewhere"},
+        {"state": "absent"},
+        {"secret_content": "x "},
+    ],
+    ids=str,
+)
+def test_another_wish_is_executed(laid: Laid, wish: dict[str, Any]) -> None:
+    files, look = laid
+    changed = [*files[:1], files[1] | wish, *files[2:]]
+    assert not survey.has_bundle(look(), "demo", changed, ["on"], ["off"])
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        lambda d: (d / "d/f").write_text("edited"),
+        lambda d: (d / "d/s").write_text("edited"),
+        lambda d: (d / "d/f").chmod(0o640),
+        lambda d: (d / "d").chmod(0o700),
+        lambda d: (d / "gone").touch(),
+        lambda d: (d / "kept").unlink(),
+        lambda d: ((d / "l").unlink(), (d / "l").symlink_to("/dev/zero")),
+        lambda d: (d / "owed/demo.json").write_text('["Handler"]'),
+        lambda d: (d / "owed/demo.record").write_text("{"),
+        lambda d: (d / "bin/systemctl").write_text("#!/bin/sh\nexit 1\n"),
+        lambda d: (d / "bin/systemctl").write_text(SYSTEMCTL.replace("=inactive", "=active")),
+        lambda d: (d / "bin/systemctl").write_text(SYSTEMCTL.replace("=active", "=failed")),
+    ],
+)
+def test_whatever_differs_on_the_node_is_executed(laid: Laid, tmp_path: Path, broken: Any) -> None:
+    files, look = laid
+    assert survey.has_bundle(look(), "demo", files, ["on"], ["off"])
+    broken(tmp_path)
+    assert not survey.has_bundle(look(), "demo", files, ["on"], ["off"])
+
+
+def test_what_is_kept_whatever_its_content_may_be_edited(laid: Laid, tmp_path: Path) -> None:
+    files, look = laid
+    (tmp_path / "kept").write_text("edited")
+    assert survey.has_bundle(look(), "demo", files, ["on"], ["off"])
+
+
+def test_packages_are_known_as_well(laid: Laid) -> None:
+    found = laid[1]()
+    assert survey.has_packages(found, ["dpkg", "libc6"])
+    assert not survey.has_packages(found, ["dpkg", "no-such-package"])
+    found["packages"]["settled"] = False
+    assert not survey.has_packages(found, ["dpkg"])
+
+
+def test_a_survey_is_forgotten_when_something_changed_or_time_passed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    survey.keep("ctl1", {"bundles": {}})
+    assert survey.known("ctl1") is None
+    with survey.removed_after(tmp_path):
+        monkeypatch.setenv(survey.VARIABLE, str(survey.folder_in(tmp_path)))
+        assert survey.known("ctl1") is None
+        survey.keep("ctl1", {"bundles": {}})
+        assert survey.known("ctl1") == {"bundles": {}}
+        survey.forget("ctl1")
+        assert survey.known("ctl1") is None
+        survey.keep("ctl1", {"bundles": {}})
+        long_ago = survey.folder_in(tmp_path) / "ctl1.json"
+        os.utime(long_ago, (1, 1))
+        assert survey.known("ctl1") is None
+    assert list(tmp_path.iterdir()) == []

@@ -41,6 +41,7 @@ COMMANDS = [
     ["logs", "extract"],
     ["logs", "search"],
     ["logs", "forget"],
+    ["vault", "rotate"],
     ["tools", "build"],
 ]
 

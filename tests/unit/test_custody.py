@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -16,24 +15,7 @@ from socle.vault import ceremony, custody, pgp, quorum, remote
 from socle.vault.api import client
 from socle.vault.custody import Ask
 from socle.vault.place import Place
-from tests.unit.openbao_server import CUSTODIANS, Server, begun, short_folder
-
-
-@pytest.fixture
-def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Server, Place]]:
-    """A server that nobody has initialised."""
-    with begun(monkeypatch) as made:
-        yield made
-
-
-@pytest.fixture
-def place(fresh: tuple[Server, Place]) -> Place:
-    return fresh[1]
-
-
-@pytest.fixture
-def server(fresh: tuple[Server, Place]) -> Server:
-    return fresh[0]
+from tests.unit.openbao_server import CUSTODIANS, Server, short_folder
 
 
 def of_people(place: Place) -> Place:

@@ -66,10 +66,13 @@ class Cloud:
         kind = parts[0]
         if method == "GET":
             return None, {kind: self.entries[kind]}
-        fields = dict(body[kind[:-1]])
+        fields = dict((body or {}).get(kind[:-1], {}))
         if "password" in fields:
             name = fields.get("name") or self.of(kind, parts[1])["name"]
             self.passwords[name] = fields.pop("password")
+        if method == "DELETE":
+            self.entries[kind].remove(self.of(kind, parts[1]))
+            return None, {}
         if method == "PATCH":
             self.of(kind, parts[1]).update(fields)
             return None, {}
@@ -101,12 +104,13 @@ def cloud(module: ModuleType) -> Cloud:
     return Cloud(module)
 
 
-def ensure(cloud: Cloud, *, check: bool = False, **changed: Any) -> list[str]:
+def ensure(cloud: Cloud, *, check: bool = False, former: tuple[str, ...] = (), **changed: Any) -> list[str]:
     account = {"name": "nova", "password": "nova-secret", "roles": ["admin", "service"], **changed}
     wanted = {
         "password": PASSWORD,
         "region": REGION,
         "accounts": [account],
+        "former": list(former),
         "services": [{**SERVICE, **URLS}],
     }
     lines: list[str] = cloud.module.ensure(SimpleNamespace(params=wanted, check_mode=check), cloud)
@@ -127,6 +131,14 @@ def test_everything_is_there_after_the_first_run(cloud: Cloud) -> None:
     assert list(cloud.held.values()) == [{"r-admin", "r-service"}]
     assert cloud.passwords["nova"] == "nova-secret"
     assert all(user["options"]["ignore_lockout_failure_attempts"] for user in cloud.entries["users"])
+
+
+def test_a_retired_account_goes_once_and_the_other_stays(cloud: Cloud) -> None:
+    ensure(cloud)
+    ensure(cloud, name="nova-b")
+    assert ensure(cloud, name="nova-b", former=("nova",)) == ["no user nova"]
+    assert {user["name"] for user in cloud.entries["users"]} == {"admin", "nova-b"}
+    assert ensure(cloud, name="nova-b", former=("nova",)) == []
 
 
 def test_check_mode_says_what_it_would_do_and_does_nothing(cloud: Cloud) -> None:
@@ -191,9 +203,11 @@ def test_filters_take_accounts_and_services_from_the_catalogue() -> None:
     entries = catalogue.load().model_dump(mode="json", by_alias=True)["components"]
     users = filters["identity_users"](entries)
     assert {"nova", "neutron", "cinder", "glance", "placement", "barbican"} == set(users)
-    accounts = {
-        a["name"]: a["roles"] for a in filters["identity_accounts"](entries, dict.fromkeys(users, "x"))
+    logins = {
+        name: {"accepted": [{"name": name, "password": "x"}], "refused": [f"{name}-b"]} for name in users
     }
+    accounts = {a["name"]: a["roles"] for a in filters["identity_accounts"](entries, logins)}
+    assert filters["identity_former"](logins)[0].endswith("-b")
     assert accounts["glance"] == ["service"]
     assert accounts["nova"] == ["admin", "service"]
     urls = {name: {"public": f"https://p/{name}", "internal": f"https://i/{name}"} for name in entries}

@@ -17,23 +17,6 @@ from socle.vault.place import Place
 from tests.unit.openbao_server import HOST, SECRETS, Server, begun
 
 
-@pytest.fixture
-def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Server, Place]]:
-    """A server that nobody has initialised."""
-    with begun(monkeypatch) as made:
-        yield made
-
-
-@pytest.fixture
-def place(fresh: tuple[Server, Place]) -> Place:
-    return fresh[1]
-
-
-@pytest.fixture
-def server(fresh: tuple[Server, Place]) -> Server:
-    return fresh[0]
-
-
 @pytest.fixture(scope="module")
 def prepared() -> Iterator[Place]:
     """One server for the tests that only log in."""

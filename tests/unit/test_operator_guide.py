@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from socle import vault
-from socle.cli import app, custodians
+from socle.cli import app, rotating
 from socle.paths import project_root
 from socle.tools import binary
 from socle.vault import audit, custody, people
@@ -158,9 +158,7 @@ def test_the_guide(terminal: Terminal) -> None:
 
 
 def test_every_command_of_the_guide_is_one(terminal: Terminal) -> None:
-    names = {
-        command.name or command.callback.__name__ for command in custodians.vault_app.registered_commands
-    }
+    names = {command.name or command.callback.__name__ for command in rotating.vault_app.registered_commands}
     for page in GUIDE.glob("*.md"):
         for name in re.findall(r"socle vault ([a-z-]+)", page.read_text("utf-8")):
             assert name in names, f"{page.name}: socle vault {name}"

@@ -74,7 +74,8 @@ def thing(identifier: str, **fields: Any) -> SimpleNamespace:
 def test_what_no_state_knows_is_deleted_and_the_rest_stays() -> None:
     cloud = Cloud(networks=[thing("recorded"), thing("left")])
     pending = [begun("Network", {"name": "web", "tenantId": "project"})]
-    assert orphans.settle(cloud, pending, [*PROVIDERS, {"urn": "u", "id": "recorded"}]) == []
+    recorded = [*PROVIDERS, {"urn": "u", "id": "recorded"}]
+    assert orphans.settle(cloud, pending, recorded) == recorded
     assert cloud.deleted == [("delete_network", "left")]
     assert cloud.asked["networks"] == {"name": "web", "project_id": "project"}
 
@@ -104,6 +105,24 @@ def test_a_volume_in_use_is_never_deleted() -> None:
     cloud = Cloud(volumes=[thing("left", name="v", metadata=mark, status="in-use", attachments=[{}])])
     orphans.settle(cloud, [begun("Volume", {"name": "v", "metadata": mark})], PROVIDERS)
     assert cloud.deleted == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "listing", "status", "good"),
+    [("Volume", "volumes", "error", "available"), ("Instance", "servers", "ERROR", "ACTIVE")],
+)
+def test_what_the_state_knows_goes_only_when_it_has_failed(
+    kind: str, listing: str, status: str, good: str
+) -> None:
+    mark = {"socle_stack": STACK}
+    pending = [begun(kind, {"name": "web", "metadata": mark})]
+    known = {"urn": pending[0]["resource"]["urn"], "id": "known"}
+    for now, left in ((status, PROVIDERS), (good, [*PROVIDERS, known])):
+        cloud = Cloud(**{listing: [thing("known", name="web", metadata=mark, status=now, attachments=[])]})
+        assert orphans.settle(cloud, pending, [*PROVIDERS, known]) == left
+        assert [name for _verb, name in cloud.deleted] == (["known"] if now == status else [])
+    # Killed between the deletion and the state.
+    assert orphans.settle(Cloud(), pending, [*PROVIDERS, known]) == PROVIDERS
 
 
 def test_a_server_without_mark_in_its_request_is_never_looked_for() -> None:
@@ -144,6 +163,7 @@ def test_an_attached_volume_stays_attached_and_is_recorded() -> None:
     cloud.get_volume = lambda _volume: attached  # type: ignore[attr-defined]
     operation = begun("VolumeAttach", {"instanceId": "s", "volumeId": "v"})
     assert orphans.settle(cloud, [operation], PROVIDERS) == [
+        *PROVIDERS,
         {
             **operation["resource"],
             "id": "s/v",
@@ -154,10 +174,16 @@ def test_an_attached_volume_stays_attached_and_is_recorded() -> None:
                 "device": "/dev/vdb",
                 "region": "lab",
             },
-        }
+        },
     ]
     attached.attachments = []
-    assert orphans.settle(cloud, [operation], PROVIDERS) == []
+    assert orphans.settle(cloud, [operation], PROVIDERS) == PROVIDERS
+
+    def gone(_volume: str) -> None:
+        raise exceptions.NotFoundException
+
+    cloud.get_volume = gone  # type: ignore[attr-defined]
+    assert orphans.settle(cloud, [operation], PROVIDERS) == PROVIDERS
 
 
 def test_what_cannot_be_removed_is_one_line() -> None:

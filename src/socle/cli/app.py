@@ -73,7 +73,7 @@ MODULES = {
     "tenant": "tenancy",
     "tools": "toolbox",
     "ssh": "machines",
-    "vault": "custodians",
+    "vault": "rotating",
     "sbom": "supplying",
     "release": "supplying",
 }

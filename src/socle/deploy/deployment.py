@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from socle import catalogue, tools, vault
-from socle.cloud import connect
-from socle.deploy import certificate, journal, lock
+from socle.cloud import await_pools, connect
+from socle.deploy import certificate, journal, lock, survey
 from socle.deploy.checks import check_here, check_names, check_nodes
 from socle.deploy.phases import Phase, Reporter, execute
 from socle.deploy.playbook import Playbooks
@@ -77,7 +77,7 @@ class Deployment:
         with lock.hold(state / "lock") as self._lock:
             last = journal.last_seconds(state, command)
             self.run = journal.begin(state, command)
-            with self.run.recorded(), self.screen.live():
+            with self.run.recorded(), survey.removed_after(self.run.folder), self.screen.live():
                 execute(phases, lambda: Reporter(self.run, self.screen, last), self._stopping.set)
         return self.run
 
@@ -116,8 +116,8 @@ class Deployment:
             self._play("storage", after=("keys",)),
             self._play("control", after=("certificates",)),
             self._play("compute", after=("storage", "control")),
-            Phase("platform", self._apply_platform, after=("compute",)),
-            self._tenants((), after=("platform",)),
+            Phase("platform", self._apply_platform, after=("storage", "control")),
+            self._tenants((), after=("compute", "platform")),
             self._pages(()),
         ]
 
@@ -211,6 +211,8 @@ class Deployment:
         result = tenants.platform_apply(self.site, tenants.session_of(self.site), reporter.tell)
         self.stacks.append(result)
         reporter.did(result.changed)
+        reporter.tell("volumes have a place")
+        await_pools(connect(self.site, catalogue.load()))
 
     def _apply_tenants(self, sirens: tuple[str, ...], reporter: Reporter) -> None:
         from socle import tenants  # noqa: PLC0415 - Pulumi takes seconds to load

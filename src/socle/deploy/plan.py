@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass, field
 
 from socle import catalogue, vault
-from socle.deploy import journal, lock
+from socle.deploy import journal, lock, survey
 from socle.deploy.checks import check_here
 from socle.deploy.deployment import PLAYBOOKS
 from socle.deploy.events import Change, Failure
@@ -98,7 +98,7 @@ class Plan:
                 Phase("nodes", lambda reporter: self._nodes(reporter, held), after=("keys",)),
                 Phase("tenants", self._stacks, after=("keys",)),
             ]
-            with self._run.recorded(), self.screen.live():
+            with self._run.recorded(), survey.removed_after(self._run.folder), self.screen.live():
                 execute(phases, lambda: Reporter(self._run, self.screen, last), self._stopping.set)
 
     def _keys(self, reporter: Reporter) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from socle.deploy import survey
 from socle.deploy.events import Failure, Outcome, title
 from socle.deploy.processes import dies_with_us
 from socle.errors import ExitCode, SocleError
@@ -109,6 +110,7 @@ class Playbooks:
             "ANSIBLE_FORCE_COLOR": "0",
             "ANSIBLE_NOCOLOR": "1",
             "SOCLE_EVENTS": str(events),
+            survey.VARIABLE: str(survey.folder_in(self.folder)),
             "PYTHONUNBUFFERED": "1",
         }
 

@@ -22,16 +22,18 @@ SECONDS = 120
 
 @dataclass(frozen=True)
 class Kind:
-    """How things of one kind are found by what they were to be, and deleted."""
+    """How things of one kind are found by what they were to be and deleted, and which came to nothing."""
 
     find: Callable[[Any, Creation], Found]
     delete: Callable[[Any, Any], Any]
+    failed: Callable[[Any], bool] | None = None
+    """None: what the state knows of this kind is there."""
 
 
 def settle(
     cloud: Any, pending: Sequence[Mapping[str, Any]], resources: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
-    """Delete what pending creations left; what the state knows is never touched.
+    """Delete what pending creations left; of what the state knows, only what the cloud says has failed.
 
     Args:
         cloud: a connection of the administrator.
@@ -39,35 +41,46 @@ def settle(
         resources: its ``resources``.
 
     Returns:
-        Resources to add to the state: attachments of volumes, which stay.
+        The state's resources as they are now: without what had failed, so that it is made anew, and with
+        attachments of volumes, which stay.
     """
-    known = {str(resource["id"]) for resource in resources if resource.get("id")}
-    adopted = []
+    known = {str(resource["id"]): str(resource["urn"]) for resource in resources if resource.get("id")}
+    adopted: list[dict[str, Any]] = []
+    gone: set[str] = set()
     for creation in creations(pending, resources):
         if creation.type == VOLUME_ATTACHMENT:
             adopted += _adopted_attachment(cloud, creation)
         elif creation.type in KINDS:
-            _remove(cloud, creation, known)
-    return adopted
+            gone |= _remove(cloud, creation, known)
+    return [*(dict(r) for r in resources if str(r.get("id")) not in gone), *adopted]
 
 
-def _remove(cloud: Any, creation: Creation, known: set[str]) -> None:
-    kind = KINDS[creation.type]
+def _remove(cloud: Any, creation: Creation, known: Mapping[str, str]) -> set[str]:
+    """Delete what a creation left; the identifiers of what the state knows of it and is no more."""
+    kind, urn = KINDS[creation.type], creation.resource["urn"]
     try:
-        for left in list(kind.find(cloud, creation)):
-            if str(left.id) not in known:
-                kind.delete(cloud, left)
+        found = list(kind.find(cloud, creation))
+        bad = [left for left in found if str(left.id) not in known or (kind.failed and kind.failed(left))]
+        for left in bad:
+            kind.delete(cloud, left)
     except exceptions.SDKException as error:
-        name = creation.resource["urn"].rpartition("::")[2]
+        name = urn.rpartition("::")[2]
         raise SocleError(
             f"was left by an interrupted run and cannot be removed ({error})", where=name
         ) from error
+    if kind.failed is None:
+        return set()
+    good = {str(thing.id) for thing in found} - {str(left.id) for left in bad}
+    return {identifier for identifier, owner in known.items() if owner == urn and identifier not in good}
 
 
 def _adopted_attachment(cloud: Any, creation: Creation) -> list[dict[str, Any]]:
     """A volume that Nova attached: a guest that boots gives it back only after minutes."""
     server, volume = creation["instanceId"], creation["volumeId"]
-    found = cloud.block_storage.get_volume(volume)
+    try:
+        found = cloud.block_storage.get_volume(volume)
+    except exceptions.NotFoundException:
+        return []
     if found.status == "attaching":
         found = cloud.block_storage.wait_for_status(found, "in-use", ["error"], interval=1, wait=SECONDS)
     device = next((a["device"] for a in found.attachments or [] if a["server_id"] == server), None)
@@ -215,7 +228,9 @@ KINDS: dict[str, Kind] = {
         lambda cloud, it: _named(cloud.compute.flavors(), it["name"]),
         lambda cloud, flavor: cloud.compute.delete_flavor(flavor),
     ),
-    "openstack:compute/instance:Instance": Kind(_servers, _delete_server),
+    "openstack:compute/instance:Instance": Kind(
+        _servers, _delete_server, lambda server: server.status == "ERROR"
+    ),
     "openstack:images/image:Image": Kind(
         lambda cloud, it: cloud.image.images(name=it["name"]),
         lambda cloud, image: cloud.image.delete_image(image),
@@ -224,5 +239,7 @@ KINDS: dict[str, Kind] = {
         lambda cloud, it: _named(cloud.block_storage.types(), it["name"]),
         lambda cloud, kind: cloud.block_storage.delete_type(kind),
     ),
-    "openstack:blockstorage/volume:Volume": Kind(_volumes, _delete_volume),
+    "openstack:blockstorage/volume:Volume": Kind(
+        _volumes, _delete_volume, lambda volume: volume.status == "error"
+    ),
 }

@@ -20,8 +20,8 @@ from socle.tenants.session import Session
 from socle.tenants.state import PROJECT, StackFiles
 from socle.tenants.watch import Watch, watched
 
-SERVER_ERROR = re.compile(r"\bbut got 5\d\d instead")
-"""How the provider tells that an API failed, rather than refused."""
+CLOUD_FAILED = re.compile(r"\bbut got 5\d\d instead|is in error status|unexpected state 'ERROR'")
+"""How the provider tells that an API failed, rather than refused, or that what it began came to nothing."""
 CHANGES = ("create", "update", "replace", "delete", "create-replacement", "delete-replaced")
 
 
@@ -67,13 +67,14 @@ class Stack:
     def up(self) -> StackResult:
         """Make the cloud what the program says.
 
-        A run that an API ended with an error of its own (HTTP 5xx) is taken up once more. What was asked for
-        may have been made all the same: that is settled first, as after a kill.
+        A run that the cloud ended with an error of its own (HTTP 5xx, a volume or server that failed) is
+        taken up once more. What was asked for may have been made all the same: that is settled first, as
+        after a kill.
         """
         try:
             return self._up()
         except SocleError as error:
-            if not SERVER_ERROR.search(str(error)):
+            if not CLOUD_FAILED.search(str(error)):
                 raise
         return self._up()
 
@@ -138,8 +139,8 @@ class Stack:
         def settled(deployment: Mapping[str, Any]) -> dict[str, Any]:
             resources = deployment.get("resources") or []
             with self.session.cloud() as cloud:
-                adopted = orphans.settle(cloud, unsettled, resources)
-            return {**deployment, "resources": [*resources, *adopted], "pending_operations": []}
+                now = orphans.settle(cloud, unsettled, resources)
+            return {**deployment, "resources": now, "pending_operations": []}
 
         _edit(stack, settled)
         durable.remove(files.doubts)

@@ -41,16 +41,23 @@ def configure(place: Place, shares: Shares | None = None) -> bool:
     Raises:
         SocleError: sealed, unreachable, or custodians are needed and not there (exit code 6).
     """
-    wanted = {"cluster": cluster_id(place), "content": digest(place)}
-    marker = place.folder / MARKER
-    complete = place.ca_file.exists() and (place.folder / DEPLOYER).exists()
-    if complete and durable.read_json(marker) == wanted:
+    if is_configured(place):
         return False
     with root(place, shares or shares_of(place), "OpenBao must be configured") as speaker, plainly(place):
         apply(speaker, place)
     forget_root_token(place)
-    durable.write_json(marker, wanted)
+    durable.write_json(place.folder / MARKER, _wanted(place))
     return True
+
+
+def is_configured(place: Place) -> bool:
+    """Whether OpenBao is what the site wants, as far as this machine remembers."""
+    complete = place.ca_file.exists() and (place.folder / DEPLOYER).exists()
+    return complete and durable.read_json(place.folder / MARKER) == _wanted(place)
+
+
+def _wanted(place: Place) -> dict[str, str]:
+    return {"cluster": cluster_id(place), "content": digest(place)}
 
 
 def digest(place: Place) -> str:

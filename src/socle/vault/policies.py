@@ -15,6 +15,7 @@ KV, TRANSIT = "kv", "transit"
 PKI_ROOT, PKI_SERVICES = "pki_root", "pki_services"
 WRAPPED = {"min_wrapping_ttl": "1s", "max_wrapping_ttl": "5m"}
 CERTIFICATE_TTL = "720h"  # 30 days
+ROTATION = "rotation"
 STACK_KEY = {"allowed_parameters": {"type": ["aes256-gcm96"]}}
 PLATFORM_SECRETS = ("keystone",)
 """Components whose secrets the stacks log in with."""
@@ -33,6 +34,7 @@ def policies(place: Place) -> dict[str, Rules]:
         "stacks": stacks(),
         tenant_keys.ERASER: tenant_keys.erasing(),
         "snapshot": snapshot(),
+        ROTATION: rotation(place),
         "release": release.RULES,
         **{host.role: of_host(host) for host in place.hosts},
         **{service.role: SERVICES[service.component] for service in place.services},
@@ -45,7 +47,7 @@ def deployer(place: Place) -> Rules:
     for component in place.secrets:
         rules[f"{KV}/subkeys/services/{component}"] = {"capabilities": ["read"]}
         rules[f"{KV}/data/services/{component}"] = {"capabilities": ["create", "patch"]}
-    for role in ("ansible", "stacks", "snapshot", tenant_keys.ERASER):
+    for role in ("ansible", "stacks", "snapshot", ROTATION, tenant_keys.ERASER):
         rules[f"auth/approle/role/{role}/secret-id"] = {"capabilities": ["create", "update"], **WRAPPED}
         rules[f"auth/approle/role/{role}/role-id"] = {"capabilities": ["read"]}
     return {**rules, **ssh.rules_of_deployer()}
@@ -85,6 +87,19 @@ def snapshot() -> Rules:
     return {"sys/storage/raft/snapshot": {"capabilities": ["read"]}}
 
 
+def rotation(place: Place) -> Rules:
+    """Replaces the components' secrets and ends machines' former logins; makes the deploying one's only."""
+    rules: Rules = {
+        f"{KV}/data/services/{component}": {"capabilities": ["read", "patch"]} for component in place.secrets
+    }
+    for role in ["deployer", *(h.role for h in place.hosts), *(s.role for s in place.services)]:
+        rules[f"auth/approle/role/{role}/secret-id"] = {"capabilities": ["list"]}
+        rules[f"auth/approle/role/{role}/secret-id-accessor/destroy"] = {"capabilities": ["update"]}
+    own = {"capabilities": ["create", "update", "list"]}
+    rules["auth/approle/role/deployer/secret-id"] = own
+    return rules
+
+
 def of_host(host: CertifiedHost) -> Rules:
     """A host gets certificates of its own names; the one that keeps the logs seals them, and nothing else."""
     rules: Rules = {f"{PKI_SERVICES}/sign/{host.role}": {"capabilities": ["update"]}}
@@ -110,6 +125,7 @@ def approles(place: Place) -> dict[str, dict[str, Any]]:
         "ansible": _approle("ansible", deploying, "2h", "2h", short),
         "stacks": _approle("stacks", deploying, "2h", "2h", short),
         "snapshot": _approle("snapshot", deploying, "15m", "15m", short),
+        ROTATION: _approle(ROTATION, deploying, "2h", "2h", short),
     }
     roles[tenant_keys.ERASER] = _approle(tenant_keys.ERASER, deploying, "15m", "15m", short)
     for host in place.hosts:

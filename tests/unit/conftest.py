@@ -1,0 +1,27 @@
+"""A real OpenBao for the tests that ask for one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from socle.vault.place import Place
+from tests.unit.openbao_server import Server, begun
+
+
+@pytest.fixture
+def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Server, Place]]:
+    """A server that nobody has initialised."""
+    with begun(monkeypatch) as made:
+        yield made
+
+
+@pytest.fixture
+def place(fresh: tuple[Server, Place]) -> Place:
+    return fresh[1]
+
+
+@pytest.fixture
+def server(fresh: tuple[Server, Place]) -> Server:
+    return fresh[0]
