@@ -10,7 +10,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from socle import catalogue
+import yaml
+
 from socle.lab.build import acquire_settings
 from socle.lab.layers import BASE_PACKAGES, DPKG_OPTIONS
 from socle.lab.process import PRIVATE_NAMESPACES, run, run_logged
@@ -40,7 +41,7 @@ def machine_root() -> Path:
         SocleError: a package cannot be had.
     """
     _install_missing()
-    packages = sorted({*BASE_PACKAGES, *OWN_PACKAGES, *catalogue.load()["hardening"].packages})
+    packages = sorted({*BASE_PACKAGES, *OWN_PACKAGES, *_of_the_role()})
     mirror = load(project_root() / "inventories/lab").settings.mirror
     parts = [RECIPE, FINISH.read_text("utf-8"), packages, DPKG_OPTIONS, str(mirror.url), mirror.suite]
     folder = cache_dir() / "machines"
@@ -55,6 +56,12 @@ def machine_root() -> Path:
             _build(work, packages, str(mirror.url), mirror.suite)
             work.rename(made)
     return made
+
+
+def _of_the_role() -> list[str]:
+    """What the role installs on a host that can do everything."""
+    defaults = yaml.safe_load((project_root() / "roles/hardening/defaults/main.yml").read_text("utf-8"))
+    return [package for packages in defaults["hardening_packages"].values() for package in packages]
 
 
 def _install_missing() -> None:

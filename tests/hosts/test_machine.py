@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,14 +18,17 @@ from socle.hardening import Check, HostTraits, applied, checks
 from socle.hardening.people import accounts_of
 from socle.paths import project_root
 from socle.site import load
+from socle.site.entrance import AUTHORITY_FILE, CERTIFICATE_FILE, KEY_FILE
 from socle.vault import ssh
 from tests.hosts.machine import COMMAND_LINE, Machine
 
 HOST = "sec1"
 PEOPLE = """people:
   alice: {name: Alice Martin, email: alice@gip.example, roles: [operator]}
-  rita: {name: Rita Blanc, email: rita@gip.example, roles: [auditor]}
-custodians: []
+  rita: {name: Rita Blanc, email: rita@gip.example, roles: [auditor, custodian]}
+  benoit: {name: Benoît Durand, email: benoit@gip.example, roles: [custodian]}
+  carole: {name: Carole Petit, email: carole@gip.example, roles: [custodian]}
+custodians: [rita, benoit, carole]
 """
 ABLE = {"kernel": True, "auditd": True, "apparmor": True}
 LINE_OF_GRUB = re.compile(r"^\s*linux\s+\S+\s+root=\S+ ro\s+(.*)$", re.MULTILINE)
@@ -52,21 +56,31 @@ class Hardened:
         shutil.copy(self.machine.ssh_config, self.state / "ssh_config")
         (self.machine.folder / "authority").mkdir()
         authority = ssh.new_key(self.machine.folder / "authority", "authority")
-        shutil.copy(f"{authority}.pub", self.state / ssh.AUTHORITY_FILE)
-        self.certify("socle", self.machine.folder / ssh.KEY_FILE)
+        shutil.copy(f"{authority}.pub", self.state / AUTHORITY_FILE)
+        self.certify("socle", self.machine.folder / KEY_FILE)
+        shutil.copy(self.machine.folder / CERTIFICATE_FILE, self.state / CERTIFICATE_FILE)
         self.machine.start()
 
     def certify(self, principal: str, key: Path) -> None:
         """Sign a key for a principal, for one hour."""
-        sign = ["ssh-keygen", "-q", "-s", self.machine.folder / "authority" / ssh.KEY_FILE, "-I", principal]
+        sign = ["ssh-keygen", "-q", "-s", self.machine.folder / "authority" / KEY_FILE, "-I", principal]
         names = ["-n", principal, "-V", "-1m:+1h", f"{key}.pub"]
         subprocess.run([*sign, *names], check=True, capture_output=True)
 
     def apply(self) -> str:
         """Run the role; what Ansible printed."""
+        done = self.run_role()
+        assert done.returncode == 0, (
+            f"{done.stdout}\n{done.stderr}\n{self.machine.console.read_text()[-2000:]}"
+        )
+        return done.stdout
+
+    def run_role(self, **variables: str | int) -> subprocess.CompletedProcess[str]:
+        """The same, however it ends."""
         program = Path(sys.executable).with_name("ansible-playbook")
-        names = ("--extra-vars", f"only_role=hardening only_hosts={HOST}")
-        done = subprocess.run(
+        given = {"only_role": "hardening", "only_hosts": HOST, **variables}
+        names = ("--extra-vars", json.dumps(given))
+        return subprocess.run(
             [program, "-i", self.site / "site.yml", "playbooks/role.yml", *names],
             cwd=project_root(),
             env={**os.environ, "SOCLE_STATE": str(self.state.parent), "ANSIBLE_NOCOLOR": "1"},
@@ -76,16 +90,12 @@ class Hardened:
             check=False,
             timeout=SECONDS,
         )
-        assert done.returncode == 0, (
-            f"{done.stdout}\n{done.stderr}\n{self.machine.console.read_text()[-2000:]}"
-        )
-        return done.stdout
 
     def traits(self) -> HostTraits:
         """What the rules know of the machine, by the site's own files."""
         site = load(self.site)
         people = {login: person.model_dump() for login, person in site.people.people.items()}
-        key = (self.state / ssh.AUTHORITY_FILE).read_text().strip()
+        key = (self.state / AUTHORITY_FILE).read_text().strip()
         return HostTraits(site.hosts[HOST].groups, ABLE, "socle", tuple(accounts_of(people)), key)
 
     def options_of_the_next_start(self) -> str:
@@ -175,6 +185,7 @@ def test_a_person_comes_in_with_their_rights_and_leaves_a_trace(hardened: Harden
         assert alice(f"sudo -n {command}").returncode != 0
     journal = hardened.machine.root("journalctl --no-pager -t sudo -o cat")
     assert "alice : " in journal
+    assert re.search(r"alice : command not allowed ;.* COMMAND=/usr/bin/cat /etc/shadow", journal), journal
     assert "COMMAND=/usr/bin/systemctl --no-pager --failed" in journal
     assert hardened.machine.root("test -e /var/log/sudo-io && echo recorded").strip() == ""
 
@@ -193,11 +204,35 @@ def test_nobody_else_comes_in(hardened: Hardened) -> None:
     ]
     known = ["-o", f"UserKnownHostsFile={hardened.machine.folder}/known_hosts", "-o", "HostKeyAlias=machine"]
     plain = hardened.machine.folder / "plain"
-    shutil.copy(hardened.machine.folder / ssh.KEY_FILE, plain)
+    shutil.copy(hardened.machine.folder / KEY_FILE, plain)
     target = ["-i", str(plain), "-p", str(hardened.machine.port), "socle@127.0.0.1", "true"]
     done = subprocess.run([*bare, *known, *target], capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 255
     assert "Permission denied (publickey)" in done.stderr
+
+
+def test_accounts_without_a_password_do_not_grow_old(hardened: Hardened) -> None:
+    told = hardened.machine.root("chage --list alice")
+    assert re.search(r"Password expires\s*: never", told), told
+
+
+def test_a_kernel_can_be_updated_where_nothing_is_executed_in_shared_folders(hardened: Hardened) -> None:
+    done = hardened.machine.run("sudo -n update-initramfs -u -k all")
+    assert done.returncode == 0, done.stderr
+    assert "noexec" not in done.stderr
+
+
+def test_settings_that_let_nobody_in_are_undone(hardened: Hardened, tmp_path: Path) -> None:
+    stranger = ssh.new_key(tmp_path, "stranger").with_name(f"{KEY_FILE}.pub").read_text().strip()
+    done = hardened.run_role(hardening_user_authority=stranger, hardening_trial_seconds=20)
+    assert done.returncode == 4, done.stdout
+    assert "UNREACHABLE" in done.stdout
+    end = time.monotonic() + 120
+    while hardened.machine.run("true").returncode != 0:
+        assert time.monotonic() < end, "the former settings did not come back"
+        time.sleep(2)
+    hardened.apply()
+    assert hardened.machine.run("true").returncode == 0
 
 
 def test_a_second_run_changes_nothing(hardened: Hardened) -> None:

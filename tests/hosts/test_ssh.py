@@ -19,6 +19,7 @@ from hvac.exceptions import Forbidden, InvalidRequest
 from socle.catalogue.host_certificates import HostCertificate
 from socle.hardening import HostTraits, applied, files
 from socle.lab.process import PRIVATE_NAMESPACES
+from socle.site.entrance import AUTHORITY_FILE, KEY_FILE, KNOWN_HOSTS
 from socle.tools import binary
 from socle.vault import ssh
 from socle.vault.place import CertifiedHost, Place
@@ -186,7 +187,7 @@ def serve(authority: Authority, folder: Path, trusted: str) -> Iterator[Server]:
             process.stdin.write(f"alice:{PASSWORD}\n".encode())
             process.stdin.close()
             answers(port, process, log)
-            yield Server(port, authority.place.state / ssh.KNOWN_HOSTS, plain_key)
+            yield Server(port, authority.place.state / KNOWN_HOSTS, plain_key)
         finally:
             process.kill()
             process.wait()
@@ -195,7 +196,7 @@ def serve(authority: Authority, folder: Path, trusted: str) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def server(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A host that knows the authority."""
-    trusted = (authority.place.state / ssh.AUTHORITY_FILE).read_text().strip()
+    trusted = (authority.place.state / AUTHORITY_FILE).read_text().strip()
     yield from serve(authority, tmp_path_factory.mktemp("sshd"), trusted)
 
 
@@ -321,6 +322,6 @@ def test_a_deployment_begins_with_a_certificate_that_outlives_it(
     place = authority.place
     assert ssh.deployer_certificate(place, authority.root)
     assert not ssh.deployer_certificate(place, authority.root)
-    done = server.enter("socle", place.state / ssh.KEY_FILE)
+    done = server.enter("socle", place.state / KEY_FILE)
     assert (done.returncode, done.stdout) == (0, "socle\n"), done.stderr
-    assert (place.state / ssh.KEY_FILE).stat().st_mode & 0o777 == 0o600
+    assert (place.state / KEY_FILE).stat().st_mode & 0o777 == 0o600
