@@ -190,7 +190,7 @@ def test_a_person_comes_in_with_their_rights_and_leaves_a_trace(hardened: Harden
     assert hardened.machine.root("test -e /var/log/sudo-io && echo recorded").strip() == ""
 
 
-def test_nobody_else_comes_in(hardened: Hardened) -> None:
+def comes_in_by_key_alone(hardened: Hardened) -> subprocess.CompletedProcess[str]:
     bare = [
         "ssh",
         "-F",
@@ -206,7 +206,11 @@ def test_nobody_else_comes_in(hardened: Hardened) -> None:
     plain = hardened.machine.folder / "plain"
     shutil.copy(hardened.machine.folder / KEY_FILE, plain)
     target = ["-i", str(plain), "-p", str(hardened.machine.port), "socle@127.0.0.1", "true"]
-    done = subprocess.run([*bare, *known, *target], capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run([*bare, *known, *target], capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_nobody_else_comes_in(hardened: Hardened) -> None:
+    done = comes_in_by_key_alone(hardened)
     assert done.returncode == 255
     assert "Permission denied (publickey)" in done.stderr
 
@@ -232,6 +236,15 @@ def test_settings_that_let_nobody_in_are_undone(hardened: Hardened, tmp_path: Pa
         assert time.monotonic() < end, "the former settings did not come back"
         time.sleep(2)
     hardened.apply()
+    assert hardened.machine.run("true").returncode == 0
+
+
+def test_in_an_emergency_keys_open_sessions_until_the_next_run(hardened: Hardened) -> None:
+    hardened.machine.root("socle-ssh-settings open")
+    done = comes_in_by_key_alone(hardened)
+    assert done.returncode == 0, done.stderr
+    hardened.apply()
+    assert comes_in_by_key_alone(hardened).returncode == 255
     assert hardened.machine.run("true").returncode == 0
 
 

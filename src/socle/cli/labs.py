@@ -92,7 +92,11 @@ def status(context: typer.Context) -> None:
 
 
 @lab_app.command(
-    epilog=examples("socle lab shell ctl1", "socle lab shell ctl1 sudo journalctl -u keystone"),
+    epilog=examples(
+        "socle lab shell ctl1",
+        "socle lab shell ctl1 sudo journalctl -u keystone",
+        "socle lab shell --root ctl1",
+    ),
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
 )
 def shell(
@@ -101,6 +105,10 @@ def shell(
     command: Annotated[
         list[str] | None, typer.Argument(metavar="[COMMAND]...", help="Run this instead of a session.")
     ] = None,
+    as_root: Annotated[bool, typer.Option("--root", help="Enter the container as root, not by SSH.")] = False,
 ) -> None:
-    """Open a session on a node, or run one command there; ends with its exit code."""
-    raise typer.Exit(_lab(context).shell(node, command))
+    """Open a session on a node, or run one command there; ends with its exit code.
+
+    With --root as the node's root and without SSH: the way in when OpenBao signs no certificate.
+    """
+    raise typer.Exit(_lab(context).shell(node, command, as_root=as_root))
