@@ -39,7 +39,7 @@ def test_a_node_is_entered_as_root(tmp_path: Path) -> None:
         while len(container.processes()) < 2:
             time.sleep(0.05)
         told = subprocess.check_output(
-            [*container.entered(), "sh", "-c", "id -un; cat /proc/1/comm; ls /sys/class/net /proc/net/route"],
+            [*container.entered(), "sh", "-c", "id -un; cat /proc/1/comm"],
             text=True,
         )
         assert told.split() == ["root", "sh"]
