@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -39,7 +40,8 @@ class SoftHsm:
     def make(self) -> None:
         self.folder.joinpath("tokens").mkdir()
         self.folder.joinpath("softhsm2.conf").write_text(f"directories.tokendir = {self.folder}/tokens\n")
-        self.folder.joinpath("key").write_bytes(os.urandom(32))
+        # softhsm2-util reads a key as a line of text: a zero byte or a newline among 32 would cut it short.
+        self.folder.joinpath("key").write_text(secrets.token_hex(16))
         self._util("--init-token", "--free", "--label", "socle", "--so-pin", PIN)
         words = ["--aes", "--token", "socle", "--label", "seal", "--id", "01"]
         self._util("--import", str(self.folder / "key"), *words)
