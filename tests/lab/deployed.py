@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import ssl
 import subprocess
 import sys
@@ -48,7 +49,7 @@ class Lab:
             "sudo",
             "sh",
             "-c",
-            f"'{command}'",
+            shlex.quote(command),
         ]
         done = subprocess.run(ssh, capture_output=True, text=True, check=False, timeout=120)
         if check and done.returncode != 0:

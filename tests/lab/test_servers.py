@@ -95,6 +95,17 @@ def test_a_port_that_the_file_does_not_name_is_closed(lab: Any, servers: list[An
             lab.get(f"http://{floating(server)}:8080/", timeout=4)
 
 
+def test_a_guests_port_that_goes_down_comes_up_again(lab: Any, cloud: Any, servers: list[Any]) -> None:
+    server = servers[0]
+    port = next(cloud.network.ports(device_id=server.id))
+    tap = f"tap{port.id[:11]}"
+    node = server.hypervisor_hostname.split(".")[0]
+    assert "UP" in lab.on(node, f"ip -o link show {tap}")
+    lab.on(node, f"ip link set {tap} down")
+    eventually(lambda: "LOWER_UP" in lab.on(node, f"ip -o link show {tap}"), seconds=15)
+    assert "Ce serveur fonctionne" in eventually(partial(lab.get, f"http://{floating(server)}/"))
+
+
 def test_a_volume_keeps_what_was_written_after_a_detach(
     lab: Any, cloud: Any, as_tenant: Any, servers: list[Any]
 ) -> None:
