@@ -1,7 +1,7 @@
 """What encryption costs volumes: ``python benchmarks/volume_encryption.py [--rounds 3]``.
 
 On the first hypervisor ``qemu-img bench`` writes and reads two images in the pool of volumes, made for
-it, one plain and one with LUKS, by the code that a guest's disk goes through.
+it, one plain and one with LUKS, by the code that a guest's disk goes through; QEMU serves both by a socket.
 """
 
 from __future__ import annotations

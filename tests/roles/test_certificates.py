@@ -105,7 +105,8 @@ def test_the_host_renews_it_by_itself(node: str, wanted: HostCertificate) -> Non
     path = f"{FOLDER}/{wanted.name}.crt"
     output(node, f"mv {path} {path}.former")
     try:
-        output(node, "systemctl start socle-certificates.service")
+        # systemd refuses a sixth start within ten seconds, whoever asks for it, and there are more certificates.
+        output(node, "systemctl reset-failed socle-certificates.service; systemctl start socle-certificates.service")
     finally:
         output(node, f"test -e {path} || mv {path}.former {path}; rm --force {path}.former")
     after = chain(node, wanted.name)[0]
