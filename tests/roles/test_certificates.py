@@ -102,11 +102,11 @@ def test_the_host_trusts_the_sites_authority(node: str) -> None:
 def test_the_host_renews_it_by_itself(node: str, wanted: HostCertificate) -> None:
     """The timer's unit, in its sandbox, issues what is missing, and the daemon then serves the new one."""
     before = chain(node, wanted.name)[0]
-    path = f"{FOLDER}/{wanted.name}.crt"
+    path, unit = f"{FOLDER}/{wanted.name}.crt", "socle-certificates.service"
     output(node, f"mv {path} {path}.former")
     try:
-        # systemd refuses a sixth start within ten seconds, whoever asks for it, and there are more certificates.
-        output(node, "systemctl reset-failed socle-certificates.service; systemctl start socle-certificates.service")
+        # systemd refuses a sixth start within ten seconds, and there are more certificates.
+        output(node, f"systemctl reset-failed {unit}; systemctl start {unit}")
     finally:
         output(node, f"test -e {path} || mv {path}.former {path}; rm --force {path}.former")
     after = chain(node, wanted.name)[0]
