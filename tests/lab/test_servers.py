@@ -226,6 +226,6 @@ PACKETS = 4
 
 
 def geneve_packets(lab: Any) -> int:
-    """Packets that left cmp1 by its tunnel to cmp2, as the switch counts them now; OVSDB says it seconds later."""
+    """Packets that left cmp1 by its tunnel to cmp2, as counted now; OVSDB tells it seconds later."""
     shown = lab.on("cmp1", "ovs-ofctl -O OpenFlow15 dump-ports br-int ovn-cmp2-0")
     return int(re.findall(r"tx pkts=(\d+)", shown)[0])
