@@ -41,23 +41,22 @@ def context(versions, named):
         made.load_cert_chain(certificate)
     return made
 
-def answers(tls, seconds):
+def hangs_up(tls, seconds):
     tls.settimeout(seconds)
     try:
-        return tls.recv(1) != b""
+        return tls.recv(1) == b""
     except TimeoutError:
-        return None
+        return False
 
 def attempt(made, patience=0):
     try:
         with socket.create_connection((at, port), 5) as plain, made.wrap_socket(plain) as tls:
-            spoken = tls.version()
             # With TLS 1.3 the server looks at the certificate, or misses it, when the client is through.
-            if patience and answers(tls, patience) is False:
+            if patience and hangs_up(tls, patience):
                 return "refused: hung up before anything was asked"
             tls.sendall(b"GET / HTTP/1.0\\r\\n\\r\\n")
-            answers(tls, 1.5)
-            return spoken
+            hangs_up(tls, 1.5)
+            return tls.version()
     except (ssl.SSLError, ConnectionError) as error:
         return "refused: " + type(error).__name__
 
