@@ -180,10 +180,17 @@ class Deployment:
 
     def _build_tools(self, reporter: Reporter) -> None:
         own = self.site.settings.binaries.model_dump()
+        built: set[str] = set()
+
+        def tell(progress: tools.Progress) -> None:
+            built.update([progress.name] if progress.done else [])
+            reporter.tell(str(progress))
+
         for name in BINARIES:
             binary = own[name.replace("-", "_")]
             override = tools.BinaryOverride(Path(binary["path"]), binary["sha256"]) if binary else None
-            tools.resolve(name, override, lambda progress: reporter.tell(str(progress)))
+            tools.resolve(name, override, tell)
+        reporter.did(len(built))
 
     def _come_in(self, reporter: Reporter) -> None:
         """A certificate for the deploying account, once there is an authority.
