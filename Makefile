@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed-$(shell cksum requirements.lock | cut -d' ' -f1)
 SITE ?= lab
 PYTEST := $(BIN)/pytest
 
-.PHONY: help lab test test-unit test-roles test-lab lint lock venv clean bench
+.PHONY: help lab test test-unit test-hosts test-roles test-lab lint lock venv clean bench
 
 help: ## List what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,10 +16,13 @@ lab: venv ## Make the lab's cloud on this machine (root; Debian 12 or 13)
 	@$(BIN)/socle --site $(SITE) lab up
 	@$(BIN)/socle --site $(SITE) deploy
 
-test: lint test-unit test-lab test-roles ## Prove everything: linters, units, roles and the whole lab
+test: lint test-unit test-hosts test-lab test-roles ## Prove everything: linters, units, roles and the whole lab
 
 test-unit: venv ## Unit tests (seconds)
 	$(PYTEST) -m "not slow" tests/unit
+
+test-hosts: venv ## Hardening on a machine of its own under QEMU, and who comes in by SSH (root; minutes)
+	$(PYTEST) tests/hosts
 
 test-roles: venv ## Roles on real lab nodes (molecule)
 	$(PYTEST) tests/roles

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import threading
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from socle.deploy import journal
+from socle.deploy import journal, progress
 from socle.deploy.phases import Phase, Reporter, execute
 from socle.deploy.progress import Screen
 from socle.errors import SocleError
@@ -96,3 +97,16 @@ def test_an_interruption_stops_what_runs(tmp_path: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         execute([Phase("long", interrupt)], Reports(tmp_path), stopping.set)
+
+
+def test_without_a_terminal_a_long_phase_says_what_it_does_now_and_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said = io.StringIO()
+    screen = Screen(Console(file=said, force_terminal=False, width=80))
+    line = screen.begin("tools", None)
+    screen.tell(line, "pulumi is being built: 10 s")
+    monkeypatch.setattr(line, "said", line.said - progress.QUIET_FOR)
+    screen.tell(line, "pulumi is being built: 40 s")
+    screen.tell(line, "pulumi is being built: 50 s")
+    assert said.getvalue().splitlines() == ["tools …", "tools: pulumi is being built: 40 s"]

@@ -72,6 +72,7 @@ MODULES = {
     "logs": "centrallogs",
     "tenant": "tenancy",
     "tools": "toolbox",
+    "ssh": "machines",
     "vault": "rotating",
     "sbom": "supplying",
     "release": "supplying",
@@ -215,7 +216,7 @@ def shared_first(arguments: Sequence[str]) -> list[str]:
     rest: list[str] = []
     words = iter(arguments)
     for word in words:
-        if word == "--" or rest[-2:-1] == ["shell"]:
+        if word == "--" or rest[-2:-1] == ["shell"] or (rest[:1] == ["ssh"] and rest[-1:] != ["ssh"]):
             rest += [word, *words]
         elif word == "--json" or word.startswith("--site="):
             shared.append(word)

@@ -19,6 +19,9 @@ FORGOTTEN = ("vault", "custodians", "stacks", "logs")
 """Folders of the state that describe nothing once the nodes are gone: the keys of OpenBao and of the test
 custodians, the stacks' states, the ends of the logs' chains."""
 
+AUTHORITIES = ("ca.pem", "ssh_user_authority.pub", "known_hosts_authority", "id_ed25519-cert.pub")
+"""Files of the state that nodes made anew know nothing of."""
+
 lab_app = typer.Typer(help="The site's nodes as containers on this machine.", no_args_is_help=True)
 app.add_typer(lab_app, name="lab")
 
@@ -68,7 +71,8 @@ def reset(
         for name in FORGOTTEN:
             if (lab.state / name).is_dir():
                 shutil.rmtree(lab.state / name)
-        (lab.state / "ca.pem").unlink(missing_ok=True)
+        for name in AUTHORITIES:
+            (lab.state / name).unlink(missing_ok=True)
 
 
 @lab_app.command(epilog=examples("socle lab status", "socle lab status --json"))
@@ -88,7 +92,11 @@ def status(context: typer.Context) -> None:
 
 
 @lab_app.command(
-    epilog=examples("socle lab shell ctl1", "socle lab shell ctl1 sudo journalctl -u keystone"),
+    epilog=examples(
+        "socle lab shell ctl1",
+        "socle lab shell ctl1 sudo journalctl -u keystone",
+        "socle lab shell --root ctl1",
+    ),
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
 )
 def shell(
@@ -97,6 +105,10 @@ def shell(
     command: Annotated[
         list[str] | None, typer.Argument(metavar="[COMMAND]...", help="Run this instead of a session.")
     ] = None,
+    as_root: Annotated[bool, typer.Option("--root", help="Enter the container as root, not by SSH.")] = False,
 ) -> None:
-    """Open a session on a node, or run one command there; ends with its exit code."""
-    raise typer.Exit(_lab(context).shell(node, command))
+    """Open a session on a node, or run one command there; ends with its exit code.
+
+    With --root as the node's root and without SSH: the way in when OpenBao signs no certificate.
+    """
+    raise typer.Exit(_lab(context).shell(node, command, as_root=as_root))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from socle import catalogue, tools, vault
 from socle.cloud import await_pools, connect
-from socle.deploy import journal, lock, survey
+from socle.deploy import certificate, journal, lock, survey
 from socle.deploy.checks import check_here, check_names, check_nodes
 from socle.deploy.phases import Phase, Reporter, execute
 from socle.deploy.playbook import Playbooks
@@ -19,6 +19,7 @@ from socle.deploy.progress import Screen
 from socle.errors import ExitCode, SocleError
 from socle.paths import state_dir
 from socle.site import Host, Site, register
+from socle.site.entrance import NO_CERTIFICATE, write_settings
 from socle.site.hosts import Group
 
 if TYPE_CHECKING:
@@ -153,6 +154,7 @@ class Deployment:
 
     def _check(self, hosts: Sequence[Host]) -> Phase:
         def check(reporter: Reporter) -> None:
+            self._come_in(reporter)
             reporter.tell("nodes answer and have room")
             check_names(self.site)
             check_nodes(self.site, hosts)
@@ -178,14 +180,35 @@ class Deployment:
 
     def _build_tools(self, reporter: Reporter) -> None:
         own = self.site.settings.binaries.model_dump()
+        built: set[str] = set()
+
+        def tell(progress: tools.Progress) -> None:
+            built.update([progress.name] if progress.done else [])
+            reporter.tell(str(progress))
+
         for name in BINARIES:
             binary = own[name.replace("-", "_")]
             override = tools.BinaryOverride(Path(binary["path"]), binary["sha256"]) if binary else None
-            tools.resolve(name, override, lambda progress: reporter.tell(str(progress)))
+            tools.resolve(name, override, tell)
+        reporter.did(len(built))
+
+    def _come_in(self, reporter: Reporter) -> None:
+        """A certificate for the deploying account, once there is an authority.
+
+        Where OpenBao does not answer, what is at hand is used: the deployment may be what starts OpenBao.
+        """
+        try:
+            certificate.come_in(self.site)
+        except SocleError as error:
+            if error.exit_code not in {ExitCode.UNREACHABLE, ExitCode.PREREQUISITE}:
+                raise
+            reporter.tell(f"{NO_CERTIFICATE}{error}")
 
     def _prepare_keys(self, reporter: Reporter) -> None:
         place = vault.place_of(self.site, catalogue.load())
         changed = vault.prepare(place, reporter.tell)
+        vault.ssh_certificate(place)
+        write_settings(self.site)
         self._environment.update(vault.ansible_environment(place))
         reporter.did(int(changed))
 

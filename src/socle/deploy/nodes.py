@@ -15,6 +15,7 @@ from socle.deploy.playbook import unreachable
 from socle.errors import SocleError
 from socle.paths import state_dir
 from socle.site import Host, Site
+from socle.site.entrance import reason
 
 CONNECT_SECONDS = 10
 SECONDS = 60
@@ -113,12 +114,11 @@ def ssh(site: Site, host: Host) -> list[str]:
 
 
 def _failed(site: Site, host: Host, status: int, said: str) -> SocleError:
-    lines = said.strip().splitlines()
-    reason = lines[-1] if lines else f"ssh ended with status {status}"
+    why = reason(said, f"ssh ended with status {status}")
     if status == SSH_FAILED:
-        return unreachable(site, host.name, reason)
+        return unreachable(site, host.name, why)
     return SocleError(
-        f"cannot be asked as root ({reason})",
+        f"cannot be asked as root ({why})",
         where=host.name,
         expected=f"that {site.settings.deploy_user} may run `sudo -n python3`",
         exit_code=unreachable(site, host.name, "").exit_code,

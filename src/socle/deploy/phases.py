@@ -28,7 +28,7 @@ class Reporter:
     def tell(self, text: str) -> None:
         """Say what goes on."""
         if self._current:
-            self._current[1].task = text
+            self._screen.tell(self._current[1], text)
 
     def end(self, outcome: Outcome) -> None:
         """Close the phase with what it did."""

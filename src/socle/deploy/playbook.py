@@ -18,6 +18,7 @@ from socle.deploy.processes import dies_with_us
 from socle.errors import ExitCode, SocleError
 from socle.paths import project_root, state_dir
 from socle.site import Site
+from socle.site.entrance import user_authority
 
 ANSIBLE = Path(sys.executable).with_name("ansible-playbook")
 POLL_SECONDS = 0.1
@@ -156,6 +157,10 @@ def unreachable(site: Site, name: str, reason: str) -> SocleError:
         if in_lab
         else f"check that it runs and that `ssh {site.settings.deploy_user}@{host.address}` opens a session"
     )
+    if "Permission denied" in reason and user_authority(site):
+        check = (
+            "open OpenBao (`socle vault unseal`) and try again; without OpenBao: docs/operator/break-glass.md"
+        )
     what = f"does not answer by SSH on {host.address} ({' '.join(reason.split())})"
     return SocleError(what, where=name, write=check, exit_code=ExitCode.UNREACHABLE)
 

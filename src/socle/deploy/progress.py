@@ -16,6 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 MINUTE = 60
+QUIET_FOR = 30.0
+"""Seconds after which a phase that still runs says what it does, where nobody looks at a terminal."""
 
 
 def duration(seconds: float) -> str:
@@ -37,6 +39,7 @@ class Line:
     ended: float | None = None
     changed: int = 0
     failed: bool = False
+    said: float = field(default_factory=time.monotonic)
     spinner: Spinner = field(default_factory=lambda: Spinner("dots"))
 
     @property
@@ -70,6 +73,14 @@ class Screen:
         before = f" (last time {duration(last)})" if last else ""
         self._say(f"{name} …{before}")
         return line
+
+    def tell(self, line: Line, task: str) -> None:
+        """Say what a phase does now; without a terminal not more often than every ``QUIET_FOR`` seconds."""
+        line.task = task
+        now = time.monotonic()
+        if now - line.said >= QUIET_FOR:
+            line.said = now
+            self._say(f"{line.name}: {task}")
 
     def end(self, line: Line, changed: int, *, failed: bool = False) -> None:
         """Close a phase."""

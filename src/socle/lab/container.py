@@ -71,6 +71,19 @@ class Container:
         """All processes of the node, as the machine numbers them."""
         return [pid for group in self._cgroups() for pid in _read_pids(group)]
 
+    def entered(self) -> list[str]:
+        """The words that run a command as the node's root; the command comes behind them.
+
+        Raises:
+            SocleError: the node has no first process yet.
+        """
+        first = next((pid for pid in self.processes() if _is_first(pid)), None)
+        if first is None:
+            raise SocleError("is still booting", where=self.node, exit_code=ExitCode.UNREACHABLE)
+        spaces = ["--mount", "--uts", "--ipc", "--net", "--pid"]
+        clean = ["env", "--ignore-environment", "TERM=linux", "PATH=/usr/sbin:/usr/bin", "HOME=/root"]
+        return ["nsenter", f"--target={first}", *spaces, "--wd=/", "--", *clean]
+
     def memory_mib(self) -> int:
         """Memory of the node's processes: proportional set size, in MiB."""
         return sum(_pss_kib(pid) for pid in self.processes()) // 1024
@@ -214,6 +227,16 @@ def _read_pids(group: Path) -> list[int]:
         return [int(pid) for pid in (group / "cgroup.procs").read_text(encoding="ascii").split()]
     except (FileNotFoundError, OSError):  # the group ended while it was read (ENODEV)
         return []
+
+
+def _is_first(pid: int) -> bool:
+    """Whether a process is the first of its PID namespace, which is not the machine's own."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    numbers = next((line.split()[1:] for line in lines if line.startswith("NSpid:")), [])
+    return len(numbers) > 1 and numbers[-1] == "1"
 
 
 def _command_of(pid: int) -> str:

@@ -39,6 +39,7 @@ def plan_from_site(site: Site, catalogue: Catalogue, *, lab: str | None = None) 
         zones=zones,
         nodes=tuple(_node(host, prefixes, catalogue) for host in site.hosts.values()),
         names=tuple((str(e.address), e.name) for e in (site.endpoints.internal, site.endpoints.public)),
+        folder=site.folder,
     )
 
 

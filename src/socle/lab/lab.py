@@ -117,8 +117,11 @@ class Lab:
         """What each node does now."""
         return [self._status_of(node) for node in self.plan.nodes]
 
-    def shell(self, node: str, command: list[str] | None = None) -> int:
+    def shell(self, node: str, command: list[str] | None = None, *, as_root: bool = False) -> int:
         """Open a session on a node as ``socle`` (or run one command) and return its exit status.
+
+        Args:
+            as_root: enter the container as its root, without SSH and what opens it.
 
         Raises:
             SocleError: no such node, or it does not run.
@@ -129,6 +132,8 @@ class Lab:
             write = "run `socle lab up`"
             raise SocleError("is not running", where=node, write=write, exit_code=ExitCode.UNREACHABLE)
         session = ["ssh", "-F", str(self.ssh_config), node, *(command or [])]
+        if as_root:
+            session = [*self.container(node).entered(), *(command or ["/bin/bash", "--login"])]
         return subprocess.run(session, check=False).returncode
 
     def disk(self, node: str) -> Disk:

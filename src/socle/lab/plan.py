@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from pathlib import Path
 
 DEFAULT_LAB = "lab"
 LONGEST_LINK_NAME = 15  # IFNAMSIZ - 1, linux/if.h
@@ -68,6 +69,8 @@ class LabPlan:
     nodes: tuple[LabNode, ...]
     names: tuple[tuple[str, str], ...] = ()
     """Address and name of what this machine must find without a DNS server."""
+    folder: Path | None = None
+    """The site's; None for a lab that has none."""
 
     def zone(self, name: str) -> LabZone:
         """The zone of this name; KeyError when the lab has none."""

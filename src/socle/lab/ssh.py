@@ -6,6 +6,7 @@ from pathlib import Path
 
 from socle.lab.plan import LabPlan
 from socle.lab.process import run
+from socle.site.entrance import renewing
 
 
 def ensure_key(path: Path, comment: str) -> str:
@@ -50,8 +51,10 @@ def write_client_files(plan: LabPlan, folder: Path, host_keys: dict[str, str]) -
 
 
 def _for_all(plan: LabPlan, folder: Path) -> str:
-    patterns = " ".join(word for node in plan.nodes for word in (node.name, str(node.address)))
-    return f"""Host {patterns}
+    patterns = [word for node in plan.nodes for word in (node.name, str(node.address))]
+    renewed = renewing(plan.folder, folder, patterns) if plan.folder else ""
+    return f"""{renewed}
+Host {" ".join(patterns)}
   User {plan.user}
   IdentityFile {folder / "id_ed25519"}
   IdentitiesOnly yes

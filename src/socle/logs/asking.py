@@ -22,6 +22,7 @@ from socle.logs.chain import Check, Head, Measured, head_of, judge, silent
 from socle.logs.sealing import KEY, oldest
 from socle.paths import state_dir
 from socle.site import Host, Site
+from socle.site.entrance import reason
 from stacks.tenant.plan import domain_name
 
 PROGRAM = "/usr/local/sbin/socle-logs"
@@ -51,10 +52,10 @@ def ask(site: Site, host: Host, request: Mapping[str, Any]) -> Iterator[str]:
             f"no answer within {SECONDS} s", where=host.name, exit_code=ExitCode.UNREACHABLE
         ) from error
     if done.returncode != 0:
-        reason = (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
+        why = reason(done.stderr, f"status {done.returncode}")
         unreachable = done.returncode == SSH_FAILED
         raise SocleError(
-            f"the store of logs gives no answer ({reason})",
+            f"the store of logs gives no answer ({why})",
             where=host.name,
             write="run `socle deploy --only logs_store`",
             exit_code=ExitCode.UNREACHABLE if unreachable else ExitCode.FAILED,

@@ -8,6 +8,7 @@ from typing import Any
 from socle.catalogue import Catalogue
 from socle.catalogue.model import Front, Listener
 from socle.paths import state_dir
+from socle.site.entrance import trusted_authority
 from socle.site.flows import Flow, flows, node_rules
 from socle.site.hosts import Host
 from socle.site.model import Site
@@ -41,6 +42,7 @@ def shared_variables(site: Site, catalogue: Catalogue) -> dict[str, Any]:
         "ca_file": CA_FILE,
         "tls_ciphers": ":".join(TLS_CIPHERS),
         "tls_ciphersuites": ":".join(TLS_CIPHERSUITES),
+        "ssh_user_authority": trusted_authority(site),
         "ansible_user": site.settings.deploy_user,
         "ansible_become": True,
         "ansible_become_method": "sudo",

@@ -17,7 +17,7 @@ from pathlib import Path
 from socle.paths import cache_dir
 from socle.tools.failures import explain
 from socle.tools.go import build_environment, find_go
-from socle.tools.progress import OnProgress, Progress, last_duration, remember_duration, to_stderr
+from socle.tools.progress import BUILT, OnProgress, Progress, last_duration, remember_duration, to_stderr
 from socle.tools.recipe import Recipe, recipe
 
 # A report every so many seconds while Go works.
@@ -109,7 +109,7 @@ def _build(item: Recipe, on_progress: OnProgress) -> Path:
         seconds = _compile(item, scratch, on_progress)
         _keep(item, scratch / "bin", seconds)
     remember_duration(_folder(), item.name, seconds)
-    on_progress(Progress(item.name, "is built", seconds))
+    on_progress(Progress(item.name, BUILT, seconds))
     return _place(item)
 
 

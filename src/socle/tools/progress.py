@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 
+BUILT = "is built"
+
+
 @dataclass(frozen=True)
 class Progress:
     """One report of a build; times in seconds.
@@ -24,6 +27,11 @@ class Progress:
     step: str
     elapsed: float
     last: float | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether this was the last report of a build that ended well."""
+        return self.step == BUILT
 
     def __str__(self) -> str:
         last = f" (last time {duration(self.last)})" if self.last is not None else ""

@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 from socle import durable
-from socle.vault import duties, people, pki, tenant_keys
+from socle.vault import duties, people, pki, ssh, tenant_keys
 from socle.vault.api import plainly
 from socle.vault.ceremony import forget_root_token
 from socle.vault.custody import Shares, shares_of
@@ -69,6 +69,7 @@ def digest(place: Place) -> str:
         {host.role: pki_role(host) for host in place.hosts},
         place.people,
         inspect.getsource(pki),
+        ssh.wanted(place),
         inspect.getsource(people),
         inspect.getsource(duties),
     ]
@@ -79,6 +80,7 @@ def apply(speaker: Any, place: Place) -> None:
     """Write everything that is wanted, remove policies and AppRoles of hosts that are gone. Idempotent."""
     _mounts(speaker)
     pki.configure(speaker, place)
+    ssh.configure(speaker, place)
     _policies(speaker, place)
     _approles(speaker, place)
     people.configure(speaker, place)

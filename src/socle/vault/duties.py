@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from socle.vault import ssh
 from socle.vault.place import Place
 from socle.vault.policies import KV, PKI_ROOT, PKI_SERVICES, TRANSIT, Rules
 
@@ -14,17 +15,19 @@ DO = {"capabilities": ["update"]}
 EMERGENCY = {"capabilities": ["update", "sudo"]}
 
 PERSON = "person"
-ROLES = ("crypto-officer", "operator", "auditor")
+ROLES = ("crypto-officer", "operator", "network-operator", "auditor")
 """Roles with work in OpenBao. Custodians need no login: their shares speak for them."""
 
 
 def duties(place: Place) -> dict[str, Rules]:
-    """The policy of each role."""
-    return {
-        "role-crypto-officer": crypto_officer(place),
-        "role-operator": operator(),
-        "role-auditor": auditor(place),
+    """The policy of each role: its work in OpenBao, and a certificate for its sessions on nodes."""
+    own = {
+        "crypto-officer": crypto_officer(place),
+        "operator": operator(),
+        "network-operator": {},
+        "auditor": auditor(place),
     }
+    return {f"role-{role}": {**rules, **ssh.rules_of_person(role)} for role, rules in own.items()}
 
 
 def policies_of(roles: tuple[str, ...]) -> list[str]:

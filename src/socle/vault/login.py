@@ -6,7 +6,7 @@ from typing import Any
 
 from socle import durable
 from socle.errors import ExitCode, SocleError
-from socle.vault import tenant_keys
+from socle.vault import ssh, tenant_keys
 from socle.vault.api import client, plainly
 from socle.vault.configuration import DEPLOYER
 from socle.vault.place import Place
@@ -35,6 +35,15 @@ def deployer(place: Place) -> Any:
     with plainly(place):
         speaker.auth.approle.login(login["role_id"], login["secret_id"])
     return speaker
+
+
+def ssh_certificate(place: Place) -> bool:
+    """See that the deploying account comes in by a certificate that outlives a deployment; true when new.
+
+    Raises:
+        SocleError: OpenBao is sealed, does not answer, or was never configured from here.
+    """
+    return ssh.deployer_certificate(place, deployer(place))
 
 
 def token_of(place: Place, role: str) -> str:

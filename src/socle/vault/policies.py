@@ -8,7 +8,7 @@ from typing import Any
 from socle.logs.sealing import HASH as LOGS_HASH
 from socle.logs.sealing import KEY as LOGS_KEY
 from socle.supply import release
-from socle.vault import tenant_keys
+from socle.vault import ssh, tenant_keys
 from socle.vault.place import CertifiedHost, Place
 
 KV, TRANSIT = "kv", "transit"
@@ -50,7 +50,7 @@ def deployer(place: Place) -> Rules:
     for role in ("ansible", "stacks", "snapshot", ROTATION, tenant_keys.ERASER):
         rules[f"auth/approle/role/{role}/secret-id"] = {"capabilities": ["create", "update"], **WRAPPED}
         rules[f"auth/approle/role/{role}/role-id"] = {"capabilities": ["read"]}
-    return rules
+    return {**rules, **ssh.rules_of_deployer()}
 
 
 def ansible(place: Place) -> Rules:
@@ -103,6 +103,7 @@ def rotation(place: Place) -> Rules:
 def of_host(host: CertifiedHost) -> Rules:
     """A host gets certificates of its own names; the one that keeps the logs seals them, and nothing else."""
     rules: Rules = {f"{PKI_SERVICES}/sign/{host.role}": {"capabilities": ["update"]}}
+    rules |= ssh.rules_of_host(host.role)
     if host.seals_logs:
         rules[f"{TRANSIT}/keys/{LOGS_KEY}"] = {"capabilities": ["create", "update"]}
         rules[f"{TRANSIT}/sign/{LOGS_KEY}/{LOGS_HASH}"] = {"capabilities": ["update"]}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 
 from socle.errors import ExitCode, SocleError
+from socle.site.entrance import reason
 from socle.vault.place import Place, VaultNode
 
 BOOTSTRAP_CERTIFICATE = "/etc/openbao/tls/bootstrap.crt"
@@ -54,14 +55,13 @@ def run(place: Place, node: VaultNode, command: str, given: str = "") -> str:
     except subprocess.TimeoutExpired as error:
         raise _unreachable(node, f"no end after {SECONDS} s") from error
     if done.returncode != 0:
-        lines = done.stderr.strip().splitlines()
-        raise _unreachable(node, lines[-1] if lines else f"status {done.returncode}")
+        raise _unreachable(node, reason(done.stderr, f"status {done.returncode}"))
     return done.stdout
 
 
-def _unreachable(node: VaultNode, reason: str) -> SocleError:
+def _unreachable(node: VaultNode, why: str) -> SocleError:
     return SocleError(
-        f"SSH failed: {reason}",
+        f"SSH failed: {why}",
         where=node.name,
         write=f"check that `ssh {node.address}` works",
         exit_code=ExitCode.UNREACHABLE,

@@ -1,0 +1,110 @@
+#!/usr/bin/python
+"""Accounts of the people of a site on a host, in one execution."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: people
+short_description: Make the accounts of named people, and lock those of people who left
+description:
+  - Accounts have no password; groups are exactly those that are named.
+  - An account that this module made and that is named no more is locked and expired, and its sessions end.
+    Its files stay.
+options:
+  accounts:
+    description: By login, C(name) and C(groups). The first group marks the accounts of people.
+    type: dict
+    required: true
+  group: {description: The group that marks them., type: str, default: socle-people}
+"""
+
+EXAMPLES = r"""
+- name: People have their accounts
+  people:
+    accounts: {alice: {name: Alice Martin, groups: [socle-people, socle-operator]}}
+"""
+
+RETURN = r"""
+actions: {description: What is done., type: list, returned: always}
+"""
+
+import grp
+import pwd
+
+from ansible.module_utils.basic import AnsibleModule
+
+SHELL = "/bin/bash"
+EXPIRED = "1"
+# An account without a password has none that grows old: PAM would refuse its certificates one day.
+AGELESS = ("--key", "PASS_MAX_DAYS=-1", "--key", "PASS_MIN_DAYS=-1")
+
+
+class Accounts:
+    """What is there, and the commands that change it."""
+
+    def __init__(self, module):
+        self.module = module
+        self.actions = []
+
+    def run(self, *command, accept=(0,)):
+        self.actions.append(" ".join(command))
+        if self.module.check_mode:
+            return
+        code, _out, err = self.module.run_command(list(command))
+        if code not in accept:
+            self.module.fail_json(msg=f"{command[0]}: {err.strip() or code}")
+
+    def groups(self, wanted):
+        there = {entry.gr_name for entry in grp.getgrall()}
+        for name in sorted(wanted - there):
+            self.run("groupadd", "--system", name)
+
+    def person(self, login, name, groups):
+        try:
+            entry = pwd.getpwnam(login)
+        except KeyError:
+            names = ("--comment", name, "--groups", ",".join(groups))
+            self.run(
+                "useradd", "--create-home", "--shell", SHELL, "--password", "*", *AGELESS, *names, "--", login
+            )
+            return
+        if members(login) != set(groups):
+            self.run("usermod", "--groups", ",".join(groups), "--", login)
+        if entry.pw_gecos != name:
+            self.run("usermod", "--comment", name, "--", login)
+        if entry.pw_shell != SHELL:
+            self.run("usermod", "--shell", SHELL, "--expiredate", "", "--", login)
+
+    def gone(self, login):
+        if pwd.getpwnam(login).pw_shell != "/usr/sbin/nologin":
+            self.run("usermod", "--shell", "/usr/sbin/nologin", "--expiredate", EXPIRED, "--", login)
+            # 1: no process of that account.
+            self.run("pkill", "--signal", "KILL", "--uid", login, accept=(0, 1))
+
+
+def members(login):
+    """Groups that name the account, without its own."""
+    return {entry.gr_name for entry in grp.getgrall() if login in entry.gr_mem}
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "accounts": {"type": "dict", "required": True},
+            "group": {"type": "str", "default": "socle-people"},
+        },
+        supports_check_mode=True,
+    )
+    wanted, mark = module.params["accounts"], module.params["group"]
+    accounts = Accounts(module)
+    former = [login for entry in grp.getgrall() if entry.gr_name == mark for login in entry.gr_mem]
+    accounts.groups({mark}.union(*(set(account["groups"]) for account in wanted.values())))
+    for login, account in sorted(wanted.items()):
+        accounts.person(login, account["name"], account["groups"])
+    for login in sorted(set(former) - set(wanted)):
+        accounts.gone(login)
+    module.exit_json(changed=bool(accounts.actions), actions=accounts.actions)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,213 @@
+"""How each rule is read on a host and judged: one command for each, then functions of the text it prints."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from functools import partial
+
+from socle.hardening.host import Applied
+from socle.hardening.rules import Rule
+
+Problems = list[str]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One rule on one host. ``judge`` gets what the command printed and says what is wrong."""
+
+    rule: Rule
+    command: str
+    judge: Callable[[str], Problems]
+
+    @property
+    def name(self) -> str:
+        """For a test's report."""
+        place = self.rule.file or self.rule.kind
+        return f"{self.rule.theme}-{'+'.join(self.rule.rules)}-{place.rsplit('/', 1)[-1]}"
+
+
+def checks(applied: Applied) -> list[Check]:
+    """All checks of a host."""
+    return [Check(rule, command(rule), partial(judge, rule)) for rule in applied.rules]
+
+
+def command(rule: Rule) -> str:
+    """What a root shell on the host runs to see what the rule is about."""
+    names = " ".join(shlex.quote(name) for name in rule.settings)
+    return COMMANDS.get(_manner(rule), "cat {file}").format(names=names, file=rule.file)
+
+
+def judge(rule: Rule, text: str) -> Problems:
+    """What is wrong, in words; nothing when the rule holds."""
+    return list(JUDGES.get(_manner(rule), _ini)(rule, text))
+
+
+def _manner(rule: Rule) -> str:
+    """The kind of a rule, or the form of its file."""
+    return (rule.form or "lines") if rule.kind == "settings" else rule.kind
+
+
+def _sysctl(rule: Rule, text: str) -> Iterable[str]:
+    return _compare(rule.settings, {k: " ".join(v.split()) for k, v in _pairs(text, "=")})
+
+
+def _command_line(rule: Rule, text: str) -> Iterable[str]:
+    return _compare(rule.settings, dict(word.partition("=")[::2] for word in text.split()))
+
+
+def _ini(rule: Rule, text: str) -> Iterable[str]:
+    return _compare(rule.settings, dict(_pairs(text, "=")))
+
+
+def _blank(rule: Rule, text: str) -> Iterable[str]:
+    return _compare(rule.settings, dict(_pairs(text, " ")))
+
+
+def _compare(wanted: dict[str, str], found: dict[str, str]) -> Problems:
+    return [
+        f"{name} is {found.get(name, 'not set')}, expected {value or 'set'}"
+        for name, value in wanted.items()
+        if found.get(name) != value
+    ]
+
+
+def _pairs(text: str, glue: str) -> Iterator[tuple[str, str]]:
+    """Names and values of a file of settings; the last one of a name wins."""
+    for line in _kept(text):
+        name, _glue, value = line.partition(glue) if glue != " " else _split(line)
+        yield name.strip(), value.strip()
+
+
+def _split(line: str) -> tuple[str, str, str]:
+    name, *rest = line.split(None, 1)
+    return name, " ", rest[0] if rest else ""
+
+
+def _kept(text: str) -> list[str]:
+    """Lines that say something, with single blanks."""
+    lines = (" ".join(line.split()) for line in text.splitlines())
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def _modules(rule: Rule, text: str) -> Iterator[str]:
+    lines = {line.replace("-", "_") for line in _kept(text)}
+    loaded = {line.split()[0] for line in lines}
+    for name in (module.replace("-", "_") for module in rule.settings):
+        if f"install {name} /bin/false" not in lines:
+            yield f"{name} may be loaded"
+        if name in loaded:
+            yield f"{name} is loaded"
+
+
+def _mounts(rule: Rule, text: str) -> Iterator[str]:
+    found = {target: set(options.split(",")) for target, _blank, options in map(_split, _kept(text))}
+    for path, options in rule.settings.items():
+        missing = set(options.split(",")) - found.get(path, set())
+        if missing:
+            yield f"{path} is mounted without {', '.join(sorted(missing))}"
+
+
+def _permissions(rule: Rule, text: str) -> Iterator[str]:
+    for line in _kept(text):
+        path, rights = line.split(" ", 1)
+        if rule.settings.get(path) != rights:
+            yield f"{path} is {rights}, expected {rule.settings.get(path, 'nothing')}"
+
+
+def _services(rule: Rule, text: str) -> Iterator[str]:
+    blocks = [dict(_pairs(block, "=")) for block in text.strip().split("\n\n")]
+    if len(blocks) != len(rule.settings):
+        yield f"{len(blocks)} units are told, expected {len(rule.settings)}"
+        return
+    for unit, state in zip(rule.settings, blocks, strict=True):
+        if state.get("LoadState") != "masked" or state.get("ActiveState") not in {"inactive", "failed"}:
+            yield f"{unit} is {state.get('LoadState')} and {state.get('ActiveState')}, expected masked"
+
+
+def _apparmor(rule: Rule, text: str) -> Iterator[str]:
+    lines = _kept(text)
+    if not any(line.endswith("(enforce)") for line in lines):
+        yield "no profile is enforced"
+    for line in lines:
+        name, _blank, state = line.rpartition(" ")
+        if state == "(complain)" and not any(fnmatch(name, known) for known in rule.settings):
+            yield f"{name} only complains"
+
+
+def _special_rights(rule: Rule, text: str) -> Iterator[str]:
+    """Both rules read the same text: programs with special rights, and files of nobody (not below /usr)."""
+    names = "nobody's files" in rule.settings
+    for path in _kept(text):
+        is_program = path.startswith("/usr/")
+        if names and not is_program:
+            yield f"{path} belongs to nobody"
+        if not names and is_program and path not in rule.settings:
+            yield f"{path} has special rights"
+
+
+def _sshd(rule: Rule, text: str) -> Iterator[str]:
+    found: dict[str, list[str]] = {}
+    for line in _kept(text):
+        name, _blank, value = _split(line)
+        found.setdefault(name.lower(), []).append(value)
+    for name, value in rule.settings.items():
+        there = found.get(name.lower(), [])
+        told = " ".join(there) if name == "AllowUsers" else ",".join(there)
+        if told.lower() != value.lower():
+            yield f"{name} is {told or 'not set'}, expected {value}"
+
+
+def _audit(rule: Rule, text: str) -> Iterator[str]:
+    loaded = {_audit_rule(line) for line in _kept(text)}
+    for line in rule.lines:
+        if _audit_rule(line) not in loaded:
+            yield f"not loaded: {line}"
+
+
+def _audit_rule(line: str) -> frozenset[str]:
+    """A rule without the order in which auditctl prints its parts; a watch in its newer form as well."""
+    watch = re.fullmatch(r"-w (\S+) -p (\w+) -k (\S+)", line)
+    if watch:
+        return frozenset({f"path={watch[1].replace('/var/run', '/run')}", *watch[2], f"key={watch[3]}"})
+    parts: Iterable[str] = re.findall(r"-[aSFk] (\S+)", line)
+    return frozenset(piece for part in parts for piece in (part.split(",")))
+
+
+def _lines(rule: Rule, text: str) -> Iterator[str]:
+    wanted, found = [" ".join(line.split()) for line in rule.lines], _kept(text)
+    yield from (f"missing: {line}" for line in wanted if line not in found)
+    yield from (f"not expected: {line}" for line in found if line not in wanted)
+    if sorted(wanted) == sorted(found) and wanted != found:
+        yield "the lines are in another order"
+
+
+COMMANDS = {
+    "sysctl": "sysctl {names}",
+    "modules": "modprobe --showconfig; cat /proc/modules",
+    "command_line": "cat /proc/cmdline",
+    "mounts": "findmnt --noheadings --raw --output TARGET,OPTIONS",
+    "permissions": 'for p in {names}; do [ ! -e "$p" ] || stat --format "%n %04a %U %G" "$p"; done',
+    "services": "systemctl show --property=LoadState,ActiveState {names}",
+    "apparmor": "cat /sys/kernel/security/apparmor/profiles",
+    "special_rights": "find / -xdev -type f -perm /6000 -print; find / -xdev -nouser -o -xdev -nogroup",
+    "sshd": "sshd -T",
+    "audit": "auditctl -l",
+}
+JUDGES: dict[str, Callable[[Rule, str], Iterable[str]]] = {
+    "sysctl": _sysctl,
+    "modules": _modules,
+    "command_line": _command_line,
+    "mounts": _mounts,
+    "permissions": _permissions,
+    "services": _services,
+    "apparmor": _apparmor,
+    "special_rights": _special_rights,
+    "sshd": _sshd,
+    "audit": _audit,
+    "lines": _lines,
+    " ": _blank,
+}
