@@ -1,0 +1,132 @@
+"""What the compliance suite is made of; every later part reads these types and nothing else.
+
+Words that people see are French, as the grid is; names in files and code are English.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+FACTS_SCHEMA = 1
+"""Version of the form of facts; a file of another version is refused."""
+
+
+class Status(StrEnum):
+    """What is said of a control on a site, or of a requirement."""
+
+    CONFORME = "conforme"
+    PARTIAL = "partiellement conforme"
+    NON_CONFORME = "non conforme"
+    NOT_APPLICABLE = "non applicable"
+    NOT_EVALUATED = "non évalué"
+    WAIVED = "dérogation"
+    EVIDENCE = "preuve présente et à jour"
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Requirement(_Record):
+    """One lettered requirement of SecNumCloud 3.2 in our own words; the official text is not held.
+
+    ``automation`` says how much of it a machine can test; ``scope`` is the kinds of service that it is for.
+    """
+
+    id: str = Field(examples=["9.6.d"])
+    section_title: str
+    summary_fr: str
+    summary_en: str
+    modality: Literal["must", "should", "may"]
+    automation: Literal["full", "partial", "evidence-only"]
+    scope: str = "all"
+
+
+class Control(_Record):
+    """One thing that a machine can tell of a site.
+
+    ``needs`` names facts, ``rule`` the pure function that judges each value, ``expect`` its parameters.
+    ``mutate`` breaks exactly this setting in the facts: a value by the path of what it replaces.
+    ``variable`` is the variable of the role, or the key of the site's files, by which it is repaired.
+    """
+
+    id: str
+    title_fr: str
+    title_en: str
+    requirements: tuple[str, ...] = Field(min_length=1)
+    claim: Literal["full", "partial"]
+    needs: tuple[str, ...] = Field(min_length=1)
+    rule: str
+    expect: dict[str, Any] = {}
+    mutate: dict[str, Any] = {}
+    severity: Literal["low", "medium", "high", "critical"]
+    remediation_fr: str
+    variable: str | None = None
+    waivable: bool = True
+    frequency: Literal["daily", "weekly", "monthly"] = "daily"
+
+
+class Fact(_Record):
+    """One reading of one subject. ``problem`` says, in French, why there is no value."""
+
+    name: str = Field(examples=["host.sshd"])
+    subject: str = Field(examples=["ctl1"])
+    value: Any = None
+    problem: str | None = None
+
+
+class Facts(_Record):
+    """All that was read in one pass, frozen. ``permissions`` says as whom each source was read."""
+
+    schema_version: Literal[1] = FACTS_SCHEMA
+    site: str
+    kind: Literal["static", "live"]
+    started: datetime
+    ended: datetime
+    tool: str = Field(description="Version of the kit that collected")
+    permissions: dict[str, str] = {}
+    facts: tuple[Fact, ...] = ()
+
+
+class Finding(_Record):
+    """One subject that is not as it must be."""
+
+    subject: str
+    expected: str
+    found: str
+
+
+class Judgement(_Record):
+    """One control on the site. ``read`` counts the subjects that were judged; none means not evaluated."""
+
+    control: str
+    status: Status
+    read: int = 0
+    findings: tuple[Finding, ...] = ()
+    reason: str | None = None
+
+
+class Verdict(_Record):
+    """One requirement on the site, from its controls, evidence and waivers."""
+
+    requirement: str
+    status: Status
+    reason: str
+    controls: tuple[str, ...] = ()
+    evidence: tuple[str, ...] = ()
+
+
+class Audit(_Record):
+    """The result of one run: what is signed, kept and shown. Every output holds the numbers of this."""
+
+    site: str
+    kind: Literal["static", "live"]
+    moment: datetime
+    tool: str
+    limits: tuple[str, ...] = Field((), description="What this run cannot say, in French")
+    judgements: tuple[Judgement, ...]
+    verdicts: tuple[Verdict, ...]
