@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-FACTS_SCHEMA = 1
+FACTS_SCHEMA: Final = 1
 """Version of the form of facts; a file of another version is refused."""
 
 
