@@ -1,9 +1,8 @@
-"""An administrator empties a hypervisor: guests move while they run, encrypted on the way, volumes included."""
+"""An administrator empties a hypervisor: guests move while they run, their memory encrypted on the way."""
 
 from __future__ import annotations
 
 import secrets
-import time
 from functools import partial
 from typing import Any
 
@@ -37,9 +36,8 @@ def moved(lab: Any, cloud: Any, servers: list[Any]) -> dict[str, Any]:
     ]
     with Capture(cables) as capture:
         cloud.compute.live_migrate_server(server, host=there, block_migration=False)
-        started = time.monotonic()
+
         eventually(lambda: settled(cloud, server, there), seconds=180, pause=1)
-        print(f"{server.name}: {before} to {there} in {time.monotonic() - started:.0f} s")
     return {"server": server, "there": there, "marker": marker, "before": known, "capture": capture}
 
 
