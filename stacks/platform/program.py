@@ -22,7 +22,6 @@ class FlavorPlan:
 
     vcpus: int
     ram_mib: int
-    disk_gib: int
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ def plan_of(site: Site, files: Mapping[str, ImageFiles]) -> PlatformPlan:
     """The plan of a site; ``files`` are those of its images by name."""
     zone = site.zones["provider"]
     return PlatformPlan(
-        flavors={name: FlavorPlan(f.vcpus, f.ram_mib, f.disk_gib) for name, f in site.flavors.items()},
+        flavors={name: FlavorPlan(f.vcpus, f.ram_mib) for name, f in site.flavors.items()},
         images={
             name: ImagePlan(files[name], image.min_ram_mib, image.min_disk_gib, dict(image.properties))
             for name, image in site.images.items()
@@ -81,7 +80,8 @@ class Platform(pulumi.ComponentResource):
                 name=name,
                 vcpus=flavor.vcpus,
                 ram=flavor.ram_mib,
-                disk=flavor.disk_gib,
+                # No disk on the hypervisor, where nothing encrypts it: servers start from volumes.
+                disk=0,
                 is_public=True,
                 opts=self.unique,
             )

@@ -53,6 +53,8 @@ class ServerPlan:
     segment: str
     flavor: str
     image: str
+    system_gib: int
+    """Size of the volume that it starts from."""
     public: bool
     volumes_gib: tuple[int, ...]
 
@@ -116,7 +118,9 @@ def _environment(site: Site, tenant: Tenant, name: str) -> EnvironmentPlan:
     subnets = [s for s in site.tenant_networks(tenant.siren) if s.environment == name]
     prefixes = {s.segment: str(s.prefix) for s in subnets}
     servers = tuple(
-        ServerPlan(s.name, s.segment, s.flavor, s.image, s.public, s.volumes_gib)
+        ServerPlan(
+            s.name, s.segment, s.flavor, s.image, site.flavors[s.flavor].disk_gib, s.public, s.volumes_gib
+        )
         for s in tenant.servers
         if s.environment == name
     )

@@ -226,8 +226,6 @@ class TenantStack(pulumi.ComponentResource):
     ) -> None:
         name = f"{environment}-{plan.name}"
         options = pulumi.ResourceOptions(parent=self, provider=inside)
-        # A newer image of the same name is for new servers: replacing one would lose what is on it.
-        lasting = pulumi.ResourceOptions.merge(options, pulumi.ResourceOptions(ignore_changes=["imageId"]))
         port = networking.Port(
             name,
             name=plan.name,
@@ -241,10 +239,18 @@ class TenantStack(pulumi.ComponentResource):
             name,
             name=plan.name,
             flavor_id=self.platform.flavors[plan.flavor],
-            image_id=self.platform.images[plan.image],
+            block_devices=[
+                {
+                    "uuid": self._system(name, plan, options).id,
+                    "source_type": "volume",
+                    "destination_type": "volume",
+                    "boot_index": 0,
+                    "delete_on_termination": False,
+                }
+            ],
             networks=[{"port": port.id}],
             metadata=self._mark(name),
-            opts=lasting,
+            opts=options,
         )
         if plan.public:
             waits = [wire.interface] if wire.interface else []
@@ -258,6 +264,20 @@ class TenantStack(pulumi.ComponentResource):
         for index, size in enumerate(plan.volumes_gib, start=1):
             volume = self._volume(f"{name}-{index}", f"{plan.name}-{index}", size, options)
             compute.VolumeAttach(f"{name}-{index}", instance_id=server.id, volume_id=volume.id, opts=options)
+
+    def _system(self, key: str, plan: ServerPlan, options: pulumi.ResourceOptions) -> blockstorage.Volume:
+        """What a server starts from, encrypted as every volume is; it goes with its server."""
+        # A newer image of the same name is for new servers: replacing one would lose what is on it.
+        lasting = pulumi.ResourceOptions(ignore_changes=["imageId", "volumeType"])
+        return blockstorage.Volume(
+            f"{key}-system",
+            name=f"{plan.name}-system",
+            size=plan.system_gib,
+            image_id=self.platform.images[plan.image],
+            volume_type=VOLUME_TYPE,
+            metadata=self._mark(f"{key}-system"),
+            opts=pulumi.ResourceOptions.merge(options, lasting),
+        )
 
     def _volume(self, key: str, name: str, size: int, options: pulumi.ResourceOptions) -> blockstorage.Volume:
         """A volume that no change of the tenant's file deletes: an ``up`` that would is refused."""

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from stacks.tenant.plan import domain_name
+from tests.lab.guests import starts_from
 from tests.waiting import eventually
 
 
@@ -113,7 +114,7 @@ def test_a_volume_keeps_what_was_written_after_a_detach(
     server = servers[0]
     address = floating(server)
     administrator, cloud = cloud, tenant_of(lab, cloud, as_tenant, server)
-    attachment = next(iter(cloud.compute.volume_attachments(server)))
+    attachment = next(a for a in cloud.compute.volume_attachments(server) if a.device == "/dev/vdb")
     marker = f"socle-{int(time.time())}"
     assert ask(lab, address, "volume", device="vdb", write=marker) == marker
     volume = cloud.block_storage.get_volume(attachment.volume_id)
@@ -124,7 +125,7 @@ def test_a_volume_keeps_what_was_written_after_a_detach(
     # Cinder has its volume back before Nova has forgotten the attachment, and Nova takes no second one.
     eventually(lambda: volume.id not in {a.volume_id for a in cloud.compute.volume_attachments(server)})
     administrator.compute.create_volume_attachment(server, volume_id=volume.id)
-    eventually(lambda: not any(cloud.compute.volume_attachments(server)))
+    eventually(lambda: volume.id not in {a.volume_id for a in cloud.compute.volume_attachments(server)})
     cloud.block_storage.wait_for_status(volume, "available", failures=["error"], interval=1, wait=30)
     cloud.compute.create_volume_attachment(server, volume_id=volume.id)
     cloud.block_storage.wait_for_status(volume, "in-use", failures=["error"], interval=1, wait=90)
@@ -173,7 +174,7 @@ def neighbours(lab: Any, cloud: Any) -> Iterator[list[Any]]:
             )
             server = cloud.compute.create_server(
                 name=f"test-{host}",
-                image_id=image.id,
+                block_device_mapping=starts_from(image),
                 flavor_id=flavor.id,
                 networks=[{"port": port.id}],
                 host=host,

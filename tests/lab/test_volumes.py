@@ -17,6 +17,7 @@ from socle import catalogue, tenants, vault
 from socle.site.settings import VOLUME_TYPE
 from socle.tenants.volume_encryption import ENCRYPTION
 from socle.vault import tenant_keys
+from tests.lab.guests import starts_from
 from tests.waiting import eventually
 
 LUKS1 = "4c554b53babe0001"
@@ -48,7 +49,7 @@ class Member:
         guest = cloud.image.find_image("socle-web", ignore_missing=False)
         flavor = min(cloud.compute.flavors(), key=lambda f: (f.ram, f.vcpus))
         self.server = own.compute.create_server(
-            name=self.domain, image_id=guest.id, flavor_id=flavor.id, networks="none"
+            name=self.domain, block_device_mapping=starts_from(guest), flavor_id=flavor.id, networks="none"
         )
         self.volume = own.block_storage.wait_for_status(
             self.volume, "available", failures=["error"], interval=1, wait=180
@@ -65,16 +66,23 @@ class Member:
         """Detach the volume, and wait until Nova has forgotten it."""
         self.connection.compute.delete_volume_attachment(self.server, self.volume.id)
         eventually(self.status, lambda now: now == "available", pause=1)
-        eventually(lambda: not list(self.connection.compute.volume_attachments(self.server)))
+        eventually(self.is_forgotten)
+
+    def is_forgotten(self) -> bool:
+        """Whether Nova knows of no attachment of the volume."""
+        attachments = self.connection.compute.volume_attachments(self.server)
+        return self.volume.id not in {attachment.volume_id for attachment in attachments}
 
     def status(self) -> str:
         """The volume's status now."""
         return str(self.connection.block_storage.get_volume(self.volume.id).status)
 
-    def key(self) -> bytes:
-        """The volume's key, as Barbican gives it to a member of the project."""
-        (secret,) = self.connection.key_manager.secrets()
-        path = f"/secrets/{secret.secret_ref.rsplit('/', 1)[1]}/payload"
+    def keys(self) -> list[bytes]:
+        """The keys of its volumes, the server's own among them, as Barbican gives them to a member."""
+        return [self._key(secret.secret_ref) for secret in self.connection.key_manager.secrets()]
+
+    def _key(self, reference: str) -> bytes:
+        path = f"/secrets/{reference.rsplit('/', 1)[1]}/payload"
         answer = self.connection.key_manager.get(path, headers={"Accept": "application/octet-stream"})
         openstack.exceptions.raise_from_response(answer)
         return bytes(answer.content)
@@ -172,9 +180,36 @@ def test_databases_dump_holds_no_key(lab: Any, members: list[Member]) -> None:
     dump = lab.on("ctl1", "mariadb-dump --skip-extended-insert barbican")
     for member in members:
         assert f"{member.domain}." in dump, "the dump names the tenant's transit key"
-        key = member.key()
-        for shown in (key.hex(), base64.b64encode(key).decode()):
-            assert shown not in dump
+        keys = member.keys()
+        assert len(keys) == 2
+        for key in keys:
+            assert key.hex() not in dump
+            assert base64.b64encode(key).decode() not in dump
+
+
+def test_a_server_starts_from_an_encrypted_volume(lab: Any, members: list[Member]) -> None:
+    for member in members:
+        (own,) = member.connection.compute.volume_attachments(member.server)
+        assert member.connection.block_storage.get_volume(own.volume_id).is_encrypted
+        assert raw(lab, "volumes", "cinder", f"volume-{own.volume_id}", "head -c 8 | od -An -v -tx1") == LUKS1
+
+
+@pytest.mark.parametrize("who", ["tenant", "administrator"])
+def test_nobody_starts_a_server_from_a_disk_of_the_hypervisor(
+    cloud: Any, members: list[Member], who: str
+) -> None:
+    own = cloud if who == "administrator" else members[0].connection
+    image = cloud.image.find_image("socle-web", ignore_missing=False)
+    flavor = next(iter(cloud.compute.flavors()))
+    with pytest.raises(HttpException) as caught:
+        own.compute.create_server(name="local", image_id=image.id, flavor_id=flavor.id, networks="none")
+    assert caught.value.response.status_code == 403
+
+
+def test_hypervisors_hold_no_disks(lab: Any, members: list[Member]) -> None:
+    for node in ("cmp1", "cmp2"):
+        found = lab.on(node, "find /var/lib/nova/instances -type f -name 'disk*' ! -name disk.info")
+        assert found.split() == []
 
 
 def test_volume_is_detached_and_attached_again(members: list[Member]) -> None:
@@ -192,9 +227,9 @@ def test_deleted_key_kills_one_tenants_volume_and_no_other(lab: Any, members: li
     (erased,) = tenant_keys.erase(place, vault.eraser_client(place), first.domain)
     assert erased.startswith(f"{first.domain}.")
     assert not first.attach()
-    eventually(lambda: not list(first.connection.compute.volume_attachments(first.server)))
+    eventually(first.is_forgotten)
     with pytest.raises(HttpException) as caught:
-        first.key()
+        first.keys()
     assert caught.value.response.status_code == 410
     assert second.attach()
     second.detach()

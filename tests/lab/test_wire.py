@@ -97,7 +97,7 @@ def consoles(lab: Any, cloud: Any, _marker: str) -> None:
 def guests(lab: Any, cloud: Any, marker: str) -> None:
     """A disk of a guest, on Ceph."""
     for server in cloud.compute.servers(all_projects=True):
-        if any(cloud.compute.volume_attachments(server)):
+        if any(a.device == "/dev/vdb" for a in cloud.compute.volume_attachments(server)):
             assert ask(lab, floating(server), "volume", device="vdb", write=marker) == marker
             return
     pytest.fail("no server has a volume")

@@ -135,6 +135,18 @@ def test_a_public_server_has_a_port_an_address_and_its_volumes(site: Site, recor
     assert set(made.of("VolumeAttach")) == {"production-web-1"}
 
 
+def test_a_server_starts_from_an_encrypted_volume_that_goes_with_it(site: Site, recorder: Recorder) -> None:
+    made = build(recorder, plan_of(site, COMMUNE))
+    volume = made.of("Volume")["production-web-system"]
+    assert (volume["volumeType"], volume["imageId"]) == (VOLUME_TYPE, "image")
+    assert volume["size"] == site.flavors["socle.nano"].disk_gib
+    server = made.of("Instance")["production-web"]
+    assert "imageId" not in server
+    (device,) = server["blockDevices"]
+    assert device["uuid"] == "production-web-system-id"
+    assert (device["sourceType"], device["destinationType"], device["bootIndex"]) == ("volume", "volume", 0)
+
+
 def test_servers_and_volumes_say_whose_they_are(site: Site, recorder: Recorder) -> None:
     made = build(recorder, plan_of(site, COMMUNE))
     domain = domain_name(COMMUNE)
@@ -220,6 +232,7 @@ def test_the_platform_makes_the_flavors_images_and_the_provider_network(
 
     program()
     assert set(recorder.of("Flavor")) == set(site.flavors)
+    assert {flavor["disk"] for flavor in recorder.of("Flavor").values()} == {0}
     assert recorder.of("Image")["socle-web"]["properties"]["kernel_id"] == "socle-web-kernel-id"
     network = recorder.of("Network")["provider"]
     assert network["external"] is True

@@ -58,10 +58,9 @@ class Flavor(Entry):
 
     vcpus: Positive
     ram_mib: Positive
-    disk_gib: Count = Field(
-        0,
-        description="Disk of the system, on the hypervisor itself: not encrypted by the tenant's key, as "
-        "volumes are; data belongs on volumes",
+    disk_gib: Positive = Field(
+        description="Volume that a server of this size starts from, encrypted with its tenant's key; "
+        "it counts in the quota of volumes"
     )
     classes: tuple[Size, ...] = Field(min_length=1)
 

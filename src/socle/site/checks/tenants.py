@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Iterator
 from ipaddress import ip_network
 
-from socle.site.classes import Classes
+from socle.site.classes import Classes, Flavor
 from socle.site.document import Fault
 from socle.site.messages import suggestion
 from socle.site.model import monthly_estimate, quota_of
 from socle.site.parts import Part
 from socle.site.people import People
 from socle.site.segments import Segments
-from socle.site.settings import Settings
+from socle.site.settings import Image, Settings
 from socle.site.tenant import Tenant
 
 type Tenants = dict[str, Part[Tenant]]
@@ -286,15 +286,25 @@ def servers_name_what_exists(
             for key, known in offers.items():
                 yield from _unknown_choice(part, ("servers", index, key), getattr(server, key), known)
             flavor, image = classes.value.flavors.get(server.flavor), images.get(server.image)
-            if flavor and image and (flavor.ram_mib, flavor.disk_gib) < (image.min_ram_mib, 0):
-                yield part.fault(
-                    "servers",
-                    index,
-                    "flavor",
-                    what=f"`{server.flavor}` has {flavor.ram_mib} MiB of memory",
-                    expected=f"at least {image.min_ram_mib} MiB for the image `{image.name}`",
-                    write="choose a larger flavor",
-                )
+            if flavor and image:
+                yield from _too_small(part, index, flavor, image)
+
+
+def _too_small(part: Part[Tenant], index: int, flavor: Flavor, image: Image) -> Iterator[Fault]:
+    sizes = (
+        (flavor.ram_mib, image.min_ram_mib, "MiB of memory"),
+        (flavor.disk_gib, image.min_disk_gib, "GiB of disk"),
+    )
+    for has, needs, unit in sizes:
+        if has < needs:
+            yield part.fault(
+                "servers",
+                index,
+                "flavor",
+                what=f"`{part.value.servers[index].flavor}` has {has} {unit}",
+                expected=f"at least {needs} {unit} for the image `{image.name}`",
+                write="choose a larger flavor",
+            )
 
 
 def _unknown_choice(
@@ -335,8 +345,8 @@ def _used(tenant: Tenant, classes: Classes, environment: str) -> Counter[str]:
         used["vcpu"] += flavor.vcpus
         used["ram_gib"] += flavor.ram_mib / 1024  # type: ignore[assignment]
         used["public_ips"] += server.public
-        used["volumes"] += len(server.volumes_gib)
-        used["volume_gib"] += sum(server.volumes_gib)
+        used["volumes"] += 1 + len(server.volumes_gib)
+        used["volume_gib"] += flavor.disk_gib + sum(server.volumes_gib)
     return used
 
 
