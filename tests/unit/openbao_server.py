@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from socle.catalogue.host_certificates import HostCertificate
+from socle.paths import project_root
 from socle.tools import binary
 from socle.vault import remote
 from socle.vault.place import CertifiedHost, Custodian, Place, VaultNode
@@ -23,6 +25,9 @@ HOST = CertifiedHost(
     "ctl1", "127.0.0.1", (HostCertificate("endpoints", "haproxy", "haproxy", ("cloud.test",), ("10.0.0.1",)),)
 )
 SECRETS = {"keystone": {"admin": "password", "fernet_0": "fernet"}, "ceph": {"fsid": "uuid", "mon": "cephx"}}
+TEMPLATE = project_root() / "roles/openbao/templates/etc/openbao/openbao.hcl.j2"
+LIMITS = re.findall(r"^  (?:disable|max)_\w+ += \S+$", TEMPLATE.read_text("utf-8"), re.MULTILINE)
+"""What the listener of the role refuses: every test runs with it."""
 CUSTODIANS = tuple(
     Custodian(f"{name}.test", name.title(), f"{name}@gip.example") for name in ("ann", "bob", "cid")
 )
@@ -36,6 +41,7 @@ class Server:
         self.audits: tuple[Path, ...] = ()
         self.program, self.seal = "bao", ""
         self.environment: dict[str, str] = {}
+        self.limits = LIMITS
         with socket.socket() as free:
             free.bind((address, 0))
             self.port: int = free.getsockname()[1]
@@ -61,6 +67,7 @@ class Server:
               cluster_address = "{here}:{self.port + 1}"
               tls_cert_file = "{folder}/crt"
               tls_key_file = "{folder}/key"
+{"\n".join(self.limits)}
             }}
 {devices}
 {self.seal}

@@ -22,8 +22,7 @@ from socle.paths import project_root
 from socle.site import Site, load
 from socle.vault import login
 from socle.vault.api import client
-from socle.vault.configuration import DEPLOYER
-from socle.vault.place import Place, ServiceLogin
+from socle.vault.place import DEPLOYER, Place, ServiceLogin
 from socle.vault.rotation import Rotation
 from socle.vault.rotation_targets import SERVERS, Login, Secret, targets
 from tests.unit.openbao_server import begun

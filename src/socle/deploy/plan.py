@@ -17,7 +17,7 @@ from socle.deploy.progress import Screen
 from socle.errors import SocleError
 from socle.paths import state_dir
 from socle.site import Host, Site
-from socle.vault.configuration import DEPLOYER
+from socle.vault.place import DEPLOYER
 
 PLATFORM = "platform"
 FIRST = (

@@ -68,11 +68,11 @@ def prepare(place: Place, tell: Callable[[str], None] = lambda _line: None) -> b
     opened = unseal(place)
     if opened:
         done.append(f"OpenBao is unsealed on {', '.join(opened)}")
+    if configure(place):
+        done.append("OpenBao is configured and its root token revoked")
     if place.custody == "test-custodians" and (place.folder / FORMER).exists():
         rekey(place, shares_of(place), lambda asked: played(place, asked), lambda _line: None)
         done.append("OpenBao's shares, which were in clear, are replaced by the custodians'")
-    if configure(place):
-        done.append("OpenBao is configured and its root token revoked")
     made = ensure_secrets(place)
     if made:
         done.append(f"{len(made)} secrets are generated")

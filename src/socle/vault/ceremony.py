@@ -13,6 +13,7 @@ from socle.errors import SocleError
 from socle.vault import quorum, remote
 from socle.vault.api import client, plainly
 from socle.vault.custody import FORMER, RECORD, Ask, Holder, Shares, ask, encrypted, holders, record
+from socle.vault.login import deployer
 from socle.vault.place import Place
 from socle.vault.seal import active_node, reasons, status, wait
 from socle.vault.trust import unreachable
@@ -49,7 +50,7 @@ def initialise(place: Place) -> bool:
     durable.write(pending, _now() + "\n")
     with plainly(place):
         answer = client(place, place.nodes[0]).adapter.put("/v1/sys/init", json=_init_body(place, to))
-    messages = answer["recovery_keys_base64" if _recovers(place) else "keys_base64"]
+    messages = answer["recovery_keys_base64" if place.recovers else "keys_base64"]
     kept = {"made": _now(), "shares": encrypted(to, messages), "root_token": answer["root_token"]}
     durable.write_json(place.folder / RECORD, kept)
     durable.remove(pending)
@@ -58,19 +59,14 @@ def initialise(place: Place) -> bool:
 
 def _init_body(place: Place, to: tuple[Holder, ...]) -> dict[str, Any]:
     """The root token goes to the first custodian: it is never read, the first configuration revokes it."""
-    kind = "recovery" if _recovers(place) else "secret"
+    kind = "recovery" if place.recovers else "secret"
     keys = [one.key for one in to]
     return {
         f"{kind}_shares": place.shares,
         f"{kind}_threshold": place.threshold,
-        "recovery_pgp_keys" if _recovers(place) else "pgp_keys": keys,
+        "recovery_pgp_keys" if place.recovers else "pgp_keys": keys,
         "root_token_pgp_key": keys[0],
     }
-
-
-def _recovers(place: Place) -> bool:
-    """With an HSM the shares do not open OpenBao; they are the quorum for everything else."""
-    return place.seal == "pkcs11"
 
 
 def _refuse_half_restored(place: Place) -> None:
@@ -120,27 +116,25 @@ def rekey(place: Place, former: Shares, new: Shares, tell: Callable[[str], None]
         SocleError: too few shares or wrong ones, or a custodian's key is of no use.
     """
     with plainly(place):
-        speaker = client(place, active_node(place))
-        if not (record(place).get("next") and _take_up(place, speaker, new)):
+        if not (record(place).get("next") and _take_up(place, new)):
             to = holders(place)
-            _begin(place, speaker, to, former)
+            _begin(place, to, former)
             tell(f"the new shares wait for {', '.join(one.login for one in to)}: `socle vault share --new`")
-            _verify(place, speaker, new)
+            _verify(place, new)
     _promote(place)
 
 
-def _begin(place: Place, speaker: Any, to: tuple[Holder, ...], former: Shares) -> None:
-    path = _path(place)
-    speaker.adapter.delete(f"{path}/init")
+def _begin(place: Place, to: tuple[Holder, ...], former: Shares) -> None:
+    _step(place, "delete", "init")
     wanted = {"secret_shares": place.shares, "secret_threshold": place.threshold}
     keys = {"pgp_keys": [one.key for one in to], "backup": False, "require_verification": True}
-    attempt = speaker.adapter.put(f"{path}/init", json={**wanted, **keys})
+    attempt = _step(place, "put", "init", {**wanted, **keys})
     try:
-        answer = _give(speaker, f"{path}/update", attempt["nonce"], former, ask(place, "rekey", "rekey"))
+        answer = _give(place, "update", attempt["nonce"], former, ask(place, "rekey", "rekey"))
     except InvalidRequest as error:
         raise quorum.WrongSharesError.of(error) from error
     if answer is None:
-        speaker.adapter.delete(f"{path}/init")
+        _step(place, "delete", "init")
         raise quorum.too_few(place)
     coming = {
         "made": _now(),
@@ -150,35 +144,35 @@ def _begin(place: Place, speaker: Any, to: tuple[Holder, ...], former: Shares) -
     durable.write_json(place.folder / RECORD, {**record(place), "next": coming})
 
 
-def _verify(place: Place, speaker: Any, new: Shares) -> None:
+def _verify(place: Place, new: Shares) -> None:
     coming = record(place)["next"]
     asked = Ask("the new shares are proved", "rekey", coming["shares"])
     try:
-        answer = _give(speaker, f"{_path(place)}/verify", coming["nonce"], new, asked)
+        answer = _give(place, "verify", coming["nonce"], new, asked)
     except InvalidRequest as error:
         raise quorum.WrongSharesError.of(error) from error
     if answer is None:
         raise quorum.too_few(place)
 
 
-def _give(speaker: Any, path: str, nonce: str, shares: Shares, asked: Ask) -> Any:
+def _give(place: Place, step: str, nonce: str, shares: Shares, asked: Ask) -> Any:
     """The answer to the last share that was needed; None when too few came."""
     for share in shares(asked):
-        answer = speaker.adapter.put(path, json={"key": share, "nonce": nonce})
+        answer = _step(place, "put", step, {"key": share, "nonce": nonce})
         if answer.get("complete"):
             return answer
     return None
 
 
-def _take_up(place: Place, speaker: Any, new: Shares) -> bool:
+def _take_up(place: Place, new: Shares) -> bool:
     """Bring a rekey that was interrupted to its end; false when its new shares never came into force."""
     try:
-        waiting = speaker.adapter.get(f"{_path(place)}/verify")
+        waiting = _step(place, "get", "verify")
     except InvalidRequest:
         waiting = {}
     kept = record(place)
     if waiting.get("nonce") == kept["next"]["nonce"]:
-        _verify(place, speaker, new)
+        _verify(place, new)
         return True
     try:
         token = quorum.generate(place, new, Ask("the new shares are tried", "rekey", kept["next"]["shares"]))
@@ -190,15 +184,23 @@ def _take_up(place: Place, speaker: Any, new: Shares) -> bool:
     return True
 
 
+def _step(place: Place, method: str, step: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    """One request of a rekey, logged in as the deploying machine: nobody else may begin or end one.
+
+    Each has a login of its own, since custodians may take longer than a token lives. The endpoints that do
+    the same without a login (``sys/rekey``) are closed on the nodes.
+    """
+    path = f"/v1/sys/rotate/{place.rekeyed}/{step}"
+    answer = deployer(place).adapter.request(method, path, **({"json": body} if body else {}))
+    found: dict[str, Any] = answer.get("data", {}) if isinstance(answer, dict) else {}
+    return found
+
+
 def _promote(place: Place) -> None:
     """The new shares are in force: those before them are forgotten, also where they were in clear."""
     coming = record(place)["next"]
     durable.write_json(place.folder / RECORD, {"made": coming["made"], "shares": coming["shares"]})
     durable.remove(place.folder / FORMER)
-
-
-def _path(place: Place) -> str:
-    return "/v1/sys/rekey-recovery-key" if _recovers(place) else "/v1/sys/rekey"
 
 
 def _now() -> str:

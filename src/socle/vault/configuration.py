@@ -12,13 +12,12 @@ from socle.vault import duties, people, pki, ssh, tenant_keys
 from socle.vault.api import plainly
 from socle.vault.ceremony import forget_root_token
 from socle.vault.custody import Shares, shares_of
-from socle.vault.place import Place
+from socle.vault.place import DEPLOYER, Place
 from socle.vault.policies import KV, PKI_ROOT, PKI_SERVICES, TRANSIT, approles, pki_role, policies, text
 from socle.vault.quorum import root
 from socle.vault.seal import cluster_id
 
 MARKER = "configured.json"
-DEPLOYER = "deployer.json"
 OF_HOSTS = ("host-", "service-")
 """How the names of policies and AppRoles begin that go when their host does."""
 MOUNTS: dict[str, dict[str, Any]] = {

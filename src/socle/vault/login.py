@@ -8,8 +8,7 @@ from socle import durable
 from socle.errors import ExitCode, SocleError
 from socle.vault import ssh, tenant_keys
 from socle.vault.api import client, plainly
-from socle.vault.configuration import DEPLOYER
-from socle.vault.place import Place
+from socle.vault.place import DEPLOYER, Place
 from socle.vault.policies import KV, TRANSIT
 from socle.vault.seal import active_node
 from socle.vault.trust import trust_file

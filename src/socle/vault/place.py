@@ -11,6 +11,9 @@ from socle.catalogue.host_certificates import HostCertificate, certificates_of
 from socle.paths import state_dir
 from socle.site import Site
 
+DEPLOYER = "deployer.json"
+"""The deploying machine's own login, in the folder of a place."""
+
 
 @dataclass(frozen=True)
 class VaultNode:
@@ -98,6 +101,16 @@ class Place:
     custodians: tuple[Custodian, ...] = ()
     people: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Login of each administrator to the roles of people.yml."""
+
+    @property
+    def recovers(self) -> bool:
+        """With an HSM the shares do not open OpenBao; they are the quorum for everything else."""
+        return self.seal == "pkcs11"
+
+    @property
+    def rekeyed(self) -> str:
+        """What OpenBao calls the key that the shares make up, where they are made anew."""
+        return "recovery" if self.recovers else "root"
 
     @property
     def state(self) -> Path:

@@ -17,6 +17,8 @@ WRAPPED = {"min_wrapping_ttl": "1s", "max_wrapping_ttl": "5m"}
 CERTIFICATE_TTL = "720h"  # 30 days
 ROTATION = "rotation"
 STACK_KEY = {"allowed_parameters": {"type": ["aes256-gcm96"]}}
+REKEY = {"init": ["update", "delete"], "update": ["update"], "verify": ["read", "update"]}
+"""What the deploying machine does at each step of a rekey."""
 PLATFORM_SECRETS = ("keystone",)
 """Components whose secrets the stacks log in with."""
 
@@ -42,8 +44,13 @@ def policies(place: Place) -> dict[str, Rules]:
 
 
 def deployer(place: Place) -> Rules:
-    """Creates missing secrets without reading any, and hands out logins that live for minutes."""
+    """Creates missing secrets without reading any, and hands out logins that live for minutes.
+
+    It also carries a rekey, which the custodians' shares alone bring to an end.
+    """
     rules: Rules = {}
+    for step, allowed in REKEY.items():
+        rules[f"sys/rotate/{place.rekeyed}/{step}"] = {"capabilities": allowed}
     for component in place.secrets:
         rules[f"{KV}/subkeys/services/{component}"] = {"capabilities": ["read"]}
         rules[f"{KV}/data/services/{component}"] = {"capabilities": ["create", "patch"]}

@@ -12,10 +12,10 @@ from socle.catalogue import Catalogue
 from socle.credentials import State, Values
 from socle.errors import ExitCode, SocleError
 from socle.vault.api import client, plainly
-from socle.vault.configuration import DEPLOYER, is_configured
+from socle.vault.configuration import is_configured
 from socle.vault.generated import KINDS
 from socle.vault.login import token_of
-from socle.vault.place import Place
+from socle.vault.place import DEPLOYER, Place
 from socle.vault.policies import KV, ROTATION
 from socle.vault.rotation_targets import Login, Secret
 from socle.vault.seal import active_node

@@ -112,7 +112,7 @@ def _read(file: Path) -> bytes:
 
 def _replace_storage(place: Place, node: VaultNode, content: bytes) -> None:
     speaker = client(place, node)
-    kind = "recovery" if place.seal == "pkcs11" else "secret"
+    kind = "recovery" if place.recovers else "secret"
     answer = speaker.adapter.put("/v1/sys/init", json={f"{kind}_shares": 1, f"{kind}_threshold": 1})
     if place.seal == "shamir":
         speaker.sys.submit_unseal_key(answer["keys_base64"][0])
