@@ -15,7 +15,9 @@ from ruamel.yaml import YAML
 from socle.catalogue import Component, load
 from socle.paths import project_root
 
-HEAD = "<!-- Written by tools/write_role_readmes.py from meta/argument_specs.yml and the service catalogue. -->"
+HEAD = (
+    "<!-- Written by tools/write_role_readmes.py from meta/argument_specs.yml and the service catalogue. -->"
+)
 
 
 def read_yaml(path: Path) -> Any:
@@ -62,7 +64,9 @@ def _variables(options: dict[str, Any], defaults: dict[str, Any]) -> str:
         return "## Variables\n\nNone."
     rows = ["| name | type | default | |", "|---|---|---|---|"]
     for name, option in options.items():
-        rows.append(f"| `{name}` | {option['type']} | {_cell(defaults.get(name))} | {_marked(option['description'])} |")
+        rows.append(
+            f"| `{name}` | {option['type']} | {_cell(defaults.get(name))} | {_marked(option['description'])} |"
+        )
     return "## Variables\n\n" + "\n".join(rows)
 
 
@@ -81,14 +85,18 @@ def _listeners(component: Component) -> str:
     rows = ["| listener | port | zone | callers | TLS |", "|---|---|---|---|---|"]
     for name, entry in component.listeners.items():
         port = f"{entry.port}–{entry.last_port}" if entry.last_port else str(entry.port)
-        rows.append(f"| {name} | {port}/{entry.protocol} | {entry.zone} | {', '.join(entry.callers)} | {entry.tls} |")
+        rows.append(
+            f"| {name} | {port}/{entry.protocol} | {entry.zone} | {', '.join(entry.callers)} | {entry.tls} |"
+        )
     return "## Listeners\n\n" + "\n".join(rows)
 
 
 def readmes() -> dict[Path, str]:
     """What each README should hold, by its path."""
     folder = project_root() / "roles"
-    return {folder / name / "README.md": readme(folder / name, entry) for name, entry in load().components.items()}
+    return {
+        folder / name / "README.md": readme(folder / name, entry) for name, entry in load().components.items()
+    }
 
 
 if __name__ == "__main__":

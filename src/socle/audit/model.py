@@ -28,7 +28,15 @@ class Status(StrEnum):
 
 
 class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True)
+
+
+class ExpectedEvidence(_Record):
+    """What people must put into the register for a requirement: what, whose, and how old it may be."""
+
+    fr: str
+    owner: str
+    days: int
 
 
 class Requirement(_Record):
@@ -44,17 +52,50 @@ class Requirement(_Record):
     modality: Literal["must", "should", "may"]
     automation: Literal["full", "partial", "evidence-only"]
     scope: str = "all"
+    evidence: ExpectedEvidence | None = None
+
+
+class LiveMutation(_Record):
+    """How a control's setting is broken on a running lab, and what takes it back.
+
+    The files are kept before and laid again afterwards, byte for byte; ``units`` are reloaded (or restarted
+    where they cannot be) after both. ``break`` and ``repair`` run as root in a shell of the node.
+    """
+
+    component: str | None = Field(None, description="On the first host of this component", examples=["nova"])
+    host: str | None = None
+    files: tuple[str, ...] = ()
+    break_: str = Field(alias="break")
+    units: tuple[str, ...] = ()
+    repair: str | None = None
+
+
+class Mutation(_Record):
+    """What breaks exactly one control: in the facts always, on the running lab where that is possible.
+
+    ``set`` replaces values by their path in the judged fact (steps joined by ``/``, list items by their
+    number), of the first subject or of ``subject``; ``also`` names controls that read the same setting and
+    turn red with it.
+    """
+
+    fact: str | None = Field(None, description="The first of ``needs`` when not said")
+    subject: str | None = None
+    set: dict[str, Any] = {}
+    remove: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+    live: LiveMutation | None = None
+    not_live: str | None = Field(None, description="Why it is not broken on the lab, in French")
 
 
 class Control(_Record):
     """One thing that a machine can tell of a site.
 
-    ``needs`` names facts, ``rule`` the pure function that judges each value, ``expect`` its parameters.
-    ``mutate`` breaks exactly this setting in the facts: a value by the path of what it replaces.
+    The first of ``needs`` is the fact that is judged, subject by subject; the others are at the rule's hand.
+    ``rule`` names the pure function, ``expect`` holds its parameters, ``mutate`` breaks exactly this setting.
     ``variable`` is the variable of the role, or the key of the site's files, by which it is repaired.
     """
 
-    id: str
+    id: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", examples=["ssh-root-login"])
     title_fr: str
     title_en: str
     requirements: tuple[str, ...] = Field(min_length=1)
@@ -62,12 +103,13 @@ class Control(_Record):
     needs: tuple[str, ...] = Field(min_length=1)
     rule: str
     expect: dict[str, Any] = {}
-    mutate: dict[str, Any] = {}
+    mutate: Mutation
     severity: Literal["low", "medium", "high", "critical"]
     remediation_fr: str
     variable: str | None = None
     waivable: bool = True
     frequency: Literal["daily", "weekly", "monthly"] = "daily"
+    chapter: str = Field("", description="Folder of its file; filled in by the loader")
 
 
 class Fact(_Record):
@@ -80,16 +122,26 @@ class Fact(_Record):
 
 
 class Facts(_Record):
-    """All that was read in one pass, frozen. ``permissions`` says as whom each source was read."""
+    """All that was read in one pass, frozen.
+
+    ``expected`` says of which subjects each fact had to be read: one that is missing is not evaluated, a
+    fact that is not named here was not collected at all. ``permissions`` says as whom each source was read.
+    """
 
     schema_version: Literal[1] = FACTS_SCHEMA
     site: str
     kind: Literal["static", "live"]
+    services: tuple[str, ...] = Field(("IaaS",), description="Kinds of service that the site offers")
     started: datetime
     ended: datetime
     tool: str = Field(description="Version of the kit that collected")
     permissions: dict[str, str] = {}
+    expected: dict[str, tuple[str, ...]] = {}
     facts: tuple[Fact, ...] = ()
+
+    def of(self, name: str) -> dict[str, Fact]:
+        """The readings of a fact by subject."""
+        return {fact.subject: fact for fact in self.facts if fact.name == name}
 
 
 class Finding(_Record):

@@ -74,6 +74,7 @@ MODULES = {
     "tools": "toolbox",
     "ssh": "machines",
     "vault": "rotating",
+    "audit": "auditing",
     "sbom": "supplying",
     "release": "supplying",
 }

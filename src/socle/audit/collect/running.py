@@ -1,0 +1,86 @@
+"""Run all collectors of one kind at once and freeze what they read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Final
+
+from socle import __version__
+from socle.audit.collect import (
+    cloud,
+    hosts,
+    network,
+    openbao,
+    rendered,
+    repository,
+    services,
+    site_files,
+    stacks,
+)
+from socle.audit.collect.collector import Collector, Kind
+from socle.audit.model import Fact, Facts
+from socle.errors import SocleError
+from socle.site import Site
+
+COLLECTORS: Final[tuple[Collector, ...]] = (
+    *site_files.COLLECTORS,
+    *rendered.COLLECTORS,
+    *repository.COLLECTORS,
+    *stacks.COLLECTORS,
+    *hosts.COLLECTORS,
+    *services.COLLECTORS,
+    *cloud.COLLECTORS,
+    *openbao.COLLECTORS,
+    *network.COLLECTORS,
+)
+
+type Tell = Callable[[str], None]
+
+
+def collect(
+    site: Site, kind: Kind, collectors: Iterable[Collector] = COLLECTORS, tell: Tell = lambda _text: None
+) -> Facts:
+    """All facts of a site in one pass; ``tell`` hears the name of each source that has been read.
+
+    A source that fails, however it fails, makes its facts unread, never absent: nothing is green for want of
+    it.
+    """
+    chosen = [collector for collector in collectors if kind in collector.kinds]
+    started = datetime.now(UTC)
+    expected = {fact.name: fact.subjects(site) for collector in chosen for fact in collector.facts}
+    with ThreadPoolExecutor(max(len(chosen), 1), thread_name_prefix="collector") as pool:
+        read = list(pool.map(lambda collector: _read(site, collector, tell), chosen))
+    return Facts(
+        site=site.name,
+        kind=kind,
+        started=started,
+        ended=datetime.now(UTC),
+        tool=__version__,
+        permissions={collector.name: collector.permission for collector in chosen},
+        expected=expected,
+        facts=tuple(fact for facts in read for fact in facts),
+    )
+
+
+def _read(site: Site, collector: Collector, tell: Tell) -> list[Fact]:
+    try:
+        found = list(collector.read(site))
+        strangers = {fact.name for fact in found} - {fact.name for fact in collector.facts}
+        if strangers:
+            raise SocleError(
+                f"reads {', '.join(sorted(strangers))}, which it does not declare", where=collector.name
+            )
+    except Exception as error:
+        if "PYTEST_CURRENT_TEST" in os.environ and not isinstance(error, SocleError | OSError):
+            raise
+        why = str(error) if isinstance(error, SocleError) else f"{type(error).__name__} : {error}"
+        found = [
+            Fact(name=fact.name, subject=subject, problem=why)
+            for fact in collector.facts
+            for subject in fact.subjects(site)
+        ]
+    tell(collector.name)
+    return found

@@ -1,0 +1,7 @@
+"""State of the tenants' stacks, and backups."""
+
+from __future__ import annotations
+
+from socle.audit.collect.collector import Collector
+
+COLLECTORS: tuple[Collector, ...] = ()

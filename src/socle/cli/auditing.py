@@ -1,0 +1,163 @@
+"""``socle audit``: judge a site against SecNumCloud 3.2, before and after its deployment."""
+
+from __future__ import annotations
+
+from collections import Counter
+from enum import IntEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from socle.audit import controls as control_files
+from socle.audit import requirements as requirement_file
+from socle.audit.coverage import matrix
+from socle.audit.model import Audit, Judgement, Status, Verdict
+from socle.cli.app import app, err, examples, options, out
+from socle.errors import ExitCode
+
+audit = typer.Typer(
+    help="Judge a site against SecNumCloud 3.2, with evidence that can be checked offline.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+)
+app.add_typer(audit, name="audit")
+
+STYLES = {
+    Status.CONFORME: "green",
+    Status.PARTIAL: "cyan",
+    Status.NON_CONFORME: "bold red",
+    Status.NOT_EVALUATED: "yellow",
+    Status.WAIVED: "magenta",
+    Status.EVIDENCE: "blue",
+    Status.NOT_APPLICABLE: "dim",
+}
+
+
+class AuditExit(IntEnum):
+    """How an audit ends, beside the codes of every command."""
+
+    CONFORME = 0
+    NON_CONFORME = 10
+    NOT_EVALUATED = 11
+
+
+def exit_code(result: Audit) -> AuditExit:
+    """What the result is for a script: a non-conformity weighs more than what was not evaluated."""
+    found = {judgement.status for judgement in result.judgements}
+    if Status.NON_CONFORME in found:
+        return AuditExit.NON_CONFORME
+    if Status.NOT_EVALUATED in found or not result.judgements:
+        return AuditExit.NOT_EVALUATED
+    return AuditExit.CONFORME
+
+
+@audit.command(
+    epilog=examples("socle audit static", "socle --site inventories/mine audit static --facts facts.json")
+)
+def static(
+    context: typer.Context,
+    facts: Annotated[Path | None, typer.Option(help="Also write what was read there, as JSON.")] = None,
+) -> None:
+    """Judge the site's files, rendered configuration and history, before anything is deployed.
+
+    Exit code: 10 when something is not in conformity, 11 when something could not be evaluated.
+    """
+    _run(context, "static", facts)
+
+
+@audit.command(epilog=examples("socle audit live", "socle audit live --facts facts.json"))
+def live(
+    context: typer.Context,
+    facts: Annotated[Path | None, typer.Option(help="Also write what was read there, as JSON.")] = None,
+) -> None:
+    """Judge the running cloud: hosts, services, APIs, OpenBao, listeners, with read-only accounts.
+
+    Exit code: 10 when something is not in conformity, 11 when something could not be evaluated.
+    """
+    _run(context, "live", facts)
+
+
+@audit.command(epilog=examples("socle audit coverage", "socle audit coverage --json"))
+def coverage(context: typer.Context) -> None:
+    """Show which control tests which of the 278 requirements; fails when one is left out.
+
+    Exit code: 1 when a requirement has neither a control nor a place in the register of evidence.
+    """
+    lines = matrix(requirement_file.load(), control_files.load())
+    holes = [line for line in lines if line.hole]
+    if options(context).json:
+        data = [
+            {"requirement": line.requirement.id, "controls": list(line.controls), "hole": line.hole}
+            for line in lines
+        ]
+        out.print_json(data={"requirements": data, "holes": len(holes)})
+    else:
+        table = Table("requirement", "automation", "controls", "hole", title="Coverage", title_justify="left")
+        for line in lines:
+            table.add_row(
+                line.requirement.id,
+                line.requirement.automation,
+                ", ".join(line.controls),
+                line.hole or "",
+                style="red" if line.hole else None,
+            )
+        out.print(table)
+        tested, count = sum(bool(line.controls) for line in lines), len(control_files.load())
+        out.print(f"{len(lines)} requirements, {tested} tested by {count} controls, {len(holes)} holes")
+    raise typer.Exit(ExitCode.FAILED if holes else ExitCode.OK)
+
+
+def _run(context: typer.Context, kind: str, file: Path | None) -> None:
+    # The libraries of collectors take seconds to load.
+    from socle.audit.collect import collect  # noqa: PLC0415
+    from socle.audit.evaluating import evaluate  # noqa: PLC0415
+
+    given = options(context)
+    site = given.load()
+    with err.status("reading") as status:
+        read = collect(site, kind, tell=lambda name: status.update(f"{name} read"))  # type: ignore[arg-type]
+    if file:
+        file.write_text(read.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    result = evaluate(read)
+    if given.json:
+        out.print_json(result.model_dump_json())
+    else:
+        show(result)
+    raise typer.Exit(exit_code(result))
+
+
+def show(result: Audit) -> None:
+    """The result on a screen: requirements by chapter, then every control that is not green."""
+    out.print(_chapters(result.verdicts))
+    rest = [judgement for judgement in result.judgements if judgement.status is not Status.CONFORME]
+    if rest:
+        out.print(_judgements(rest))
+    counted = Counter(judgement.status for judgement in result.judgements)
+    out.print(", ".join(f"{counted[status]} {status.value}" for status in Status if counted[status]))
+    for limit in result.limits:
+        out.print(limit, style="dim")
+
+
+def _chapters(verdicts: tuple[Verdict, ...]) -> Table:
+    table = Table("chapitre", *(status.value for status in Status), title="Exigences", title_justify="left")
+    counts: dict[str, Counter[Status]] = {}
+    for verdict in verdicts:
+        counts.setdefault(verdict.requirement.partition(".")[0], Counter())[verdict.status] += 1
+    for chapter, counted in counts.items():
+        cells = [f"[{STYLES[status]}]{counted[status]}[/]" if counted[status] else "" for status in Status]
+        table.add_row(chapter, *cells)
+    return table
+
+
+def _judgements(judgements: list[Judgement]) -> Table:
+    table = Table("contrôle", "statut", "où, attendu, trouvé", title="À regarder", title_justify="left")
+    for judgement in judgements:
+        lines = [f"{f.subject} : attendu {f.expected}, trouvé {f.found}" for f in judgement.findings[:5]]
+        if len(judgement.findings) > len(lines):
+            lines.append(f"et {len(judgement.findings) - len(lines)} autres écarts")
+        text = escape("\n".join([*lines, *([judgement.reason] if judgement.reason else [])]))
+        table.add_row(judgement.control, f"[{STYLES[judgement.status]}]{judgement.status.value}[/]", text)
+    return table
