@@ -20,6 +20,7 @@ from socle.site.messages import faults_of
 from socle.site.model import Site
 from socle.site.parts import Part, Parts
 from socle.site.people import People
+from socle.site.records import REGISTERS
 from socle.site.registry import Registry
 from socle.site.segments import Segments
 from socle.site.settings import Settings
@@ -121,6 +122,7 @@ def _parts(reading: _Reading) -> Parts:
         equipment=reading.part("equipment.yml", Equipment),
         registry=reading.optional("registry.yml", Registry),
         waivers=_folder(reading, "derogations", Waiver),
+        records=_records(reading),
         tenants=_folder(reading, "tenants", Tenant),
         tenant_files=frozenset(path.stem for path in reading.files("tenants")),
     )
@@ -133,6 +135,21 @@ def _folder[T: BaseModel](reading: _Reading, name: str, model: type[T]) -> dict[
         part = reading.typed(read(path), model)
         if part:
             found[path.name] = part
+    return found
+
+
+def _records(reading: _Reading) -> dict[str, Part[BaseModel]]:
+    """The registers that the site keeps; a file of another name is no register."""
+    found: dict[str, Part[BaseModel]] = {}
+    for path in reading.files("records"):
+        model = REGISTERS.get(path.stem)
+        if model is None:
+            names = ", ".join(f"{name}.yml" for name in REGISTERS)
+            reading.faults.append(Fault(path, 1, "no register has this name", names, "rename the file"))
+            continue
+        part = reading.typed(read(path), model)
+        if part:
+            found[path.stem] = part
     return found
 
 
@@ -152,6 +169,7 @@ def _site(folder: Path, parts: Parts) -> Site:
         suppliers=complete.suppliers.value.suppliers,
         equipment=complete.equipment.value.equipment,
         waivers={name.split(".")[0]: part.value for name, part in parts.waivers.items()},
+        records={name: getattr(part.value, name) for name, part in parts.records.items()},
         tenants=tenants,
         registry=registry,
         subnets=allot(settings.tenant_pool, tenants, registry),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+
+from pydantic import BaseModel
 
 from socle.catalogue.model import Zone
 from socle.site.addresses import TenantSubnet
@@ -56,6 +58,8 @@ class Site:
     tenants: Mapping[str, Tenant]
     registry: Registry
     subnets: Mapping[str, tuple[TenantSubnet, ...]]
+    records: Mapping[str, Mapping[str, BaseModel]] = field(default_factory=dict)
+    """The registers that the site keeps, by name; entries by id."""
 
     @property
     def domain(self) -> str:

@@ -61,6 +61,7 @@ class Parts:
     equipment: Part[Equipment] | None
     registry: Part[Registry] | None
     waivers: dict[str, Part[Waiver]]
+    records: dict[str, Part[BaseModel]]
     tenants: dict[str, Part[Tenant]]
     tenant_files: frozenset[str]
     """SIREN of every tenant that has a file, readable or not."""

@@ -6,9 +6,17 @@ from typing import Literal
 
 from pydantic import Field
 
-from socle.site.fields import Email, Entry, PgpKey, Slug, SshKey, Text
+from socle.site.fields import Day, Email, Entry, PgpKey, Slug, SshKey, Text
 
 Role = Literal["operator", "network-operator", "crypto-officer", "auditor", "custodian"]
+
+
+class Screening(Entry):
+    """The check of a person's background before they got their roles; only its reference is kept."""
+
+    reference: Text
+    date: Day
+    level: Literal["standard", "reinforced"]
 
 
 class Person(Entry):
@@ -19,10 +27,22 @@ class Person(Entry):
     roles: tuple[Role, ...] = Field(min_length=1)
     ssh_keys: tuple[SshKey, ...] = ()
     pgp_key: PgpKey | None = Field(None, description="Public key to which an unseal share is encrypted")
+    screening: Screening | None = None
+
+
+class Leaver(Entry):
+    """A person who left: nothing of theirs may be found anywhere any more."""
+
+    name: Text
+    email: Email
+    left: Day
 
 
 class People(Entry):
     """The people of the GIP by login name."""
 
     people: dict[Slug, Person]
+    leavers: dict[Slug, Leaver] = Field(
+        default_factory=dict, description="People who left, by the login that they had"
+    )
     custodians: tuple[Slug, ...] = Field((), description="Who holds one unseal share each")

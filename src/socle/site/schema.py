@@ -17,6 +17,7 @@ from socle.paths import project_root
 from socle.site.classes import Classes
 from socle.site.hosts import HostsFile
 from socle.site.people import People
+from socle.site.records import REGISTERS
 from socle.site.registry import Registry
 from socle.site.segments import Segments
 from socle.site.settings import Settings
@@ -36,6 +37,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "registry": Registry,
     "tenant": Tenant,
     "derogation": Waiver,
+    **{f"records-{name}": model for name, model in REGISTERS.items()},
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -15,6 +15,7 @@ from socle.site.fields import (
     Fqdn,
     IPAddress,
     Mtu,
+    Percent,
     Port,
     Positive,
     Prefix,
@@ -35,6 +36,9 @@ def one_of(kind: str, first: str, second: str) -> PydanticCustomError:
 
 
 VOLUME_TYPE: Final = "encrypted"
+
+
+ServiceKind = Literal["IaaS", "CaaS", "PaaS", "SaaS"]
 
 
 class Contact(Entry):
@@ -254,6 +258,15 @@ class Destination(Entry):
     ports: tuple[DestinationPort, ...] = Field(min_length=1)
 
 
+class Location(Entry):
+    """A place where the site keeps, processes or administers something."""
+
+    title: Text
+    address: Text
+    country: Annotated[str, Field(pattern="^[A-Z]{2}$", examples=["FR"])]
+    prefixes: tuple[Prefix, ...] = Field((), description="Networks of which every address is at this place")
+
+
 class Settings(Entry):
     """A site: one cloud, run by one GIP."""
 
@@ -283,4 +296,14 @@ class Settings(Entry):
     images: tuple[Image, ...]
     storage: Storage
     nova: Nova = Nova()
+    services: tuple[ServiceKind, ...] = Field(
+        ("IaaS",), min_length=1, description="Kinds of service that the site offers"
+    )
+    locations: dict[Slug, Location] = Field(
+        default_factory=dict, description="Rooms of hosts.yml by name, and the other places of the service"
+    )
+    availability_percent: Percent | None = Field(
+        None, description="Availability in a month that the site aims at", examples=[99.5]
+    )
+    incident_contact: Email | None = Field(None, description="Where anybody reports incidents and flaws")
     workers: Positive = Field(2, le=64, description="Processes of each API service on each controller")

@@ -9,7 +9,21 @@ from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
 from socle.site.classes import Size
-from socle.site.fields import Bool, Count, Day, Email, Entry, Euros, Port, Positive, Siren, Slug, Text
+from socle.site.fields import (
+    Bool,
+    Count,
+    Day,
+    Email,
+    Entry,
+    Euros,
+    Percent,
+    Port,
+    Positive,
+    Siren,
+    Slug,
+    Text,
+)
+from socle.site.records import Severity
 
 SegmentName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,14}$", examples=["metier"])]
 Environment = Literal["production", "recette", "test"]
@@ -136,6 +150,18 @@ class Access(Entry):
     federation: Slug | None = None
 
 
+class Agreement(Entry):
+    """What the agreement of service with the collectivity says, and where it is kept."""
+
+    reference: Text
+    signed: Day
+    availability_percent: Percent = Field(examples=[99.5])
+    backup: Bool = Field(description="Whether the provider saves the data by itself")
+    remote_support: Bool = Field(description="Whether support may reach the tenant's data from afar")
+    location: Text = Field(description="Where data is kept and processed, as the tenant was told")
+    incident_severity: Severity = Field(description="From which severity on the tenant wants to be told")
+
+
 class Cost(Entry):
     """Accounting code and the most that may be spent in a month, in euros."""
 
@@ -193,6 +219,7 @@ class Tenant(Entry):
     access: Access
     cost: Cost
     reversibility: Reversibility
+    agreement: Agreement | None = None
     servers: tuple[Server, ...] = ()
 
     @property

@@ -56,6 +56,7 @@ def collect(
     return Facts(
         site=site.name,
         kind=kind,
+        services=site.settings.services,
         started=started,
         ended=datetime.now(UTC),
         tool=__version__,

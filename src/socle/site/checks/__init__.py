@@ -16,6 +16,7 @@ from socle.site.checks import (
     network,
     people,
     prefixes,
+    records,
     references,
     segments,
     tenants,
@@ -35,6 +36,7 @@ CHECKS: tuple[Check, ...] = (
     *capacity.CHECKS,
     *segments.CHECKS,
     *invariants.CHECKS,
+    *records.CHECKS,
 )
 
 

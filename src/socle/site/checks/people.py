@@ -117,4 +117,23 @@ def duties_are_separate(people: Part[People]) -> Iterator[Fault]:
                 )
 
 
-CHECKS = (custodians_are_people, shares_have_custodians, keys_are_personal, duties_are_separate)
+def leavers_are_gone(people: Part[People]) -> Iterator[Fault]:
+    """Who left works for the site no more: nothing is made for them."""
+    for login in people.value.leavers:
+        if login in people.value.people:
+            yield people.fault(
+                "leavers",
+                login,
+                what=f"`{login}` has left and is in `people`",
+                expected="one of the two",
+                write="delete the person, or the leaver",
+            )
+
+
+CHECKS = (
+    custodians_are_people,
+    shares_have_custodians,
+    keys_are_personal,
+    duties_are_separate,
+    leavers_are_gone,
+)
