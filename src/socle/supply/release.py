@@ -23,7 +23,10 @@ from socle.paths import project_root
 KEY = "release"
 HASH = "sha2-384"
 RULES: dict[str, dict[str, Any]] = {
-    f"transit/keys/{KEY}": {"capabilities": ["create", "update", "read"]},
+    f"transit/keys/{KEY}": {
+        "capabilities": ["create", "update", "read"],
+        "allowed_parameters": {"type": ["ecdsa-p384"], "exportable": [False]},
+    },
     f"transit/sign/{KEY}/{HASH}": {"capabilities": ["update"]},
 }
 """The policy of whoever signs releases."""

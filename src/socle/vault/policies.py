@@ -17,10 +17,17 @@ WRAPPED = {"min_wrapping_ttl": "1s", "max_wrapping_ttl": "5m"}
 CERTIFICATE_TTL = "720h"  # 30 days
 ROTATION = "rotation"
 STACK_KEY = {"allowed_parameters": {"type": ["aes256-gcm96"]}}
+SEAL_KEY = {"allowed_parameters": {"type": ["ecdsa-p384"], "exportable": [False]}}
 REKEY = {"init": ["update", "delete"], "update": ["update"], "verify": ["read", "update"]}
 """What the deploying machine does at each step of a rekey."""
 PLATFORM_SECRETS = ("keystone",)
 """Components whose secrets the stacks log in with."""
+
+TENANT_SECRETS = ("+", "+/+")
+"""Below a tenant's folder: the tenant's own secret, and one for each of its environments."""
+
+NOTHING: dict[str, dict[str, Any]] = {"*": {"capabilities": ["deny"]}}
+"""What OpenBao's policy ``default`` allows: whoever asks gets it without a login (GHSA-rh46-vc3j-w2w3)."""
 
 SERVICES = {"barbican": tenant_keys.use()}
 """What a component may do that logs in itself."""
@@ -31,6 +38,7 @@ type Rules = dict[str, dict[str, Any]]
 def policies(place: Place) -> dict[str, Rules]:
     """All policies by name."""
     return {
+        "default": NOTHING,
         "deployer": deployer(place),
         "ansible": ansible(place),
         "stacks": stacks(),
@@ -75,17 +83,19 @@ def ansible(place: Place) -> Rules:
 def stacks() -> Rules:
     """Encrypts the states of stacks, keeps the tenants' secrets, logs in to the cloud.
 
-    Tenants come and go without custodians, so theirs are the only paths that end in a wildcard. It reaches
-    what stands below a key too (``…/config``): with the parameter that is allowed no key becomes exportable
-    or deletable.
+    Tenants come and go without custodians, so theirs are the only paths with wildcards. The one at the end of
+    a key's name reaches what stands below the key too (``…/config``): with the parameter that is allowed no
+    key becomes exportable or deletable. A secret's path has as many steps as it may have, since ``*`` would
+    let ``..`` out of the tenants' folder (CVE-2026-3605).
     """
     rules: Rules = {f"{KV}/data/services/{name}": {"capabilities": ["read"]} for name in PLATFORM_SECRETS}
     rules[f"{TRANSIT}/keys/stack-*"] = {"capabilities": ["create", "read", "update"], **STACK_KEY}
     rules[f"{TRANSIT}/encrypt/stack-*"] = {"capabilities": ["update"]}
     rules[f"{TRANSIT}/decrypt/stack-*"] = {"capabilities": ["update"]}
     rules[f"{TRANSIT}/keys/{LOGS_KEY}"] = {"capabilities": ["read"]}
-    rules[f"{KV}/data/tenants/*"] = {"capabilities": ["create", "read", "update", "patch"]}
-    rules[f"{KV}/metadata/tenants/*"] = {"capabilities": ["read", "list", "delete"]}
+    for path in TENANT_SECRETS:
+        rules[f"{KV}/data/tenants/{path}"] = {"capabilities": ["create", "read", "update", "patch"]}
+        rules[f"{KV}/metadata/tenants/{path}"] = {"capabilities": ["read", "list", "delete"]}
     return rules
 
 
@@ -112,7 +122,7 @@ def of_host(host: CertifiedHost) -> Rules:
     rules: Rules = {f"{PKI_SERVICES}/sign/{host.role}": {"capabilities": ["update"]}}
     rules |= ssh.rules_of_host(host.role)
     if host.seals_logs:
-        rules[f"{TRANSIT}/keys/{LOGS_KEY}"] = {"capabilities": ["create", "update"]}
+        rules[f"{TRANSIT}/keys/{LOGS_KEY}"] = {"capabilities": ["create", "update"], **SEAL_KEY}
         rules[f"{TRANSIT}/sign/{LOGS_KEY}/{LOGS_HASH}"] = {"capabilities": ["update"]}
     return rules
 
