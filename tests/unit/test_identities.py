@@ -16,7 +16,7 @@ import pytest
 
 from socle import vault
 from socle.errors import ExitCode, SocleError
-from socle.vault import custody, duties, people, policies, qrcode, quorum
+from socle.vault import auditor, custody, duties, people, policies, qrcode, quorum
 from socle.vault.api import client
 from socle.vault.place import Place
 from tests.unit.openbao_server import begun
@@ -121,8 +121,12 @@ def every_path(place: Place) -> set[str]:
 
 def capabilities(cloud: Cloud, login: str, paths: list[str]) -> dict[str, set[str]]:
     """What OpenBao says that a token may do, asked by a quorum."""
+    return capabilities_of(cloud, cloud.tokens[login], paths)
+
+
+def capabilities_of(cloud: Cloud, token: str, paths: list[str]) -> dict[str, set[str]]:
     with quorum.root(cloud.place, custody.shares_of(cloud.place), "test") as speaker:
-        answer = speaker.write_data("sys/capabilities", data={"token": cloud.tokens[login], "paths": paths})
+        answer = speaker.write_data("sys/capabilities", data={"token": token, "paths": paths})
     return {path: set(answer["data"][path]) - {"deny"} for path in paths}
 
 
@@ -271,6 +275,46 @@ def test_stacks_do_not_loosen_their_keys(cloud: Cloud, key: str, value: bool) ->
         status(stacks, "PUT", "transit/keys/stack-two", {"type": "aes256-gcm96", "exportable": True}) == 403
     )
     assert status(stacks, "PUT", "transit/keys/other", {"type": "aes256-gcm96"}) == 403
+
+
+def test_the_auditing_machine_reads_settings_and_no_secret(cloud: Cloud) -> None:
+    speaker = vault.auditor_client(cloud.place)
+    rules, paths = auditor.rules(cloud.place), sorted(every_path(cloud.place))
+    found = capabilities_of(cloud, speaker.token, paths)
+    assert found == {path: allowed(rules, path) for path in paths}
+    assert {path for path, can in found.items() if not can <= {"read", "list", "sudo"}} == {
+        "auth/token/lookup-accessor"  # a look-up by its method alone
+    }
+    secret = (
+        "kv/data",
+        "kv/subkeys",
+        "tenants/export",
+        "transit/export",
+        "transit/backup",
+        "transit/decrypt",
+    )
+    assert not {path for path, can in found.items() if can and path.startswith(secret)}
+    assert {status(speaker, *work) for work in NOBODYS} == {403}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("LIST", "auth/token/accessors", {}),
+        ("GET", "sys/audit", {}),
+        ("GET", "sys/config/state/sanitized", {}),
+        ("GET", "sys/key-status", {}),
+        ("GET", "sys/rotate/config", {}),
+        ("GET", "sys/storage/raft/configuration", {}),
+        ("LIST", "pki_root/issuers", {}),
+        ("LIST", "ssh_host/roles", {}),
+        ("GET", "transit/keys/stack-one", {}),
+        ("GET", "kv/metadata/services/keystone", {}),
+        ("GET", "sys/mounts/auth/userpass/tune", {}),
+    ],
+)
+def test_the_auditing_machine_is_answered(cloud: Cloud, method: str, path: str, body: dict[str, Any]) -> None:
+    assert status(vault.auditor_client(cloud.place), method, path, body) == 200
 
 
 @pytest.mark.parametrize("role", ["deployer", "ansible", "stacks", "snapshot", "host-ctl1"])

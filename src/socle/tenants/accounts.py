@@ -6,7 +6,7 @@ import secrets as random
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from socle.vault.policies import KV
+from socle.vault.mounts import KV
 
 UNKNOWN = "generated when the tenant is made"
 

@@ -15,6 +15,7 @@ from socle.vault.custody import FORMER, Shares, played, shares_of
 from socle.vault.generated import ensure_secrets
 from socle.vault.login import (
     ansible_environment,
+    auditor_client,
     eraser_client,
     secret,
     ssh_certificate,
@@ -30,6 +31,7 @@ __all__ = [
     "Place",
     "Shares",
     "ansible_environment",
+    "auditor_client",
     "configure",
     "ensure_secrets",
     "eraser_client",

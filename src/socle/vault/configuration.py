@@ -12,8 +12,9 @@ from socle.vault import duties, people, pki, ssh, tenant_keys
 from socle.vault.api import plainly
 from socle.vault.ceremony import forget_root_token
 from socle.vault.custody import Shares, shares_of
+from socle.vault.mounts import KV, PKI_ROOT, PKI_SERVICES, TRANSIT
 from socle.vault.place import DEPLOYER, Place
-from socle.vault.policies import KV, PKI_ROOT, PKI_SERVICES, TRANSIT, approles, pki_role, policies, text
+from socle.vault.policies import approles, pki_role, policies, text
 from socle.vault.quorum import root
 from socle.vault.seal import cluster_id
 

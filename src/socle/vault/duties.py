@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from socle.vault import ssh
+from socle.vault.mounts import KV, PKI_ROOT, PKI_SERVICES, TRANSIT
 from socle.vault.place import Place
-from socle.vault.policies import KV, PKI_ROOT, PKI_SERVICES, TRANSIT, Rules
+from socle.vault.policies import Rules
 
 READ = {"capabilities": ["read"]}
 LIST = {"capabilities": ["list"]}

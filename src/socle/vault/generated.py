@@ -18,8 +18,8 @@ from hvac.exceptions import InvalidPath
 from socle import durable
 from socle.vault.api import plainly
 from socle.vault.login import deployer
+from socle.vault.mounts import KV
 from socle.vault.place import Place
-from socle.vault.policies import KV
 from socle.vault.seal import cluster_id
 
 MARKER = "secrets.json"

@@ -6,10 +6,10 @@ from typing import Any
 
 from socle import durable
 from socle.errors import ExitCode, SocleError
-from socle.vault import ssh, tenant_keys
+from socle.vault import auditor, ssh, tenant_keys
 from socle.vault.api import client, plainly
+from socle.vault.mounts import KV, TRANSIT
 from socle.vault.place import DEPLOYER, Place
-from socle.vault.policies import KV, TRANSIT
 from socle.vault.seal import active_node
 from socle.vault.trust import trust_file
 
@@ -81,6 +81,11 @@ def stacks_environment(place: Place) -> dict[str, str]:
 def stacks_client(place: Place) -> Any:
     """A client that may do what stacks may: their keys, the tenants' secrets, Keystone's administrator."""
     return client(place, active_node(place), token_of(place, "stacks"))
+
+
+def auditor_client(place: Place) -> Any:
+    """A client that reads how OpenBao is configured; it reads no secret and changes nothing."""
+    return client(place, active_node(place), token_of(place, auditor.NAME))
 
 
 def eraser_client(place: Place) -> Any:

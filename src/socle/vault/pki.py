@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from socle import durable
+from socle.vault.mounts import PKI_ROOT, PKI_SERVICES
 from socle.vault.place import Place
-from socle.vault.policies import PKI_ROOT, PKI_SERVICES, pki_role
+from socle.vault.policies import pki_role
 
 ROOT_TTL = "87600h"  # 10 years
 SERVICES_TTL = "43800h"  # 5 years

@@ -8,11 +8,10 @@ from typing import Any
 from socle.logs.sealing import HASH as LOGS_HASH
 from socle.logs.sealing import KEY as LOGS_KEY
 from socle.supply import release
-from socle.vault import ssh, tenant_keys
+from socle.vault import auditor, ssh, tenant_keys
+from socle.vault.mounts import KV, PKI_SERVICES, TRANSIT
 from socle.vault.place import CertifiedHost, Place
 
-KV, TRANSIT = "kv", "transit"
-PKI_ROOT, PKI_SERVICES = "pki_root", "pki_services"
 WRAPPED = {"min_wrapping_ttl": "1s", "max_wrapping_ttl": "5m"}
 CERTIFICATE_TTL = "720h"  # 30 days
 ROTATION = "rotation"
@@ -45,6 +44,7 @@ def policies(place: Place) -> dict[str, Rules]:
         tenant_keys.ERASER: tenant_keys.erasing(),
         "snapshot": snapshot(),
         ROTATION: rotation(place),
+        auditor.NAME: auditor.rules(place),
         "release": release.RULES,
         **{host.role: of_host(host) for host in place.hosts},
         **{service.role: SERVICES[service.component] for service in place.services},
@@ -62,7 +62,7 @@ def deployer(place: Place) -> Rules:
     for component in place.secrets:
         rules[f"{KV}/subkeys/services/{component}"] = {"capabilities": ["read"]}
         rules[f"{KV}/data/services/{component}"] = {"capabilities": ["create", "patch"]}
-    for role in ("ansible", "stacks", "snapshot", ROTATION, tenant_keys.ERASER):
+    for role in ("ansible", "stacks", "snapshot", ROTATION, auditor.NAME, tenant_keys.ERASER):
         rules[f"auth/approle/role/{role}/secret-id"] = {"capabilities": ["create", "update"], **WRAPPED}
         rules[f"auth/approle/role/{role}/role-id"] = {"capabilities": ["read"]}
     return {**rules, **ssh.rules_of_deployer()}
@@ -143,6 +143,7 @@ def approles(place: Place) -> dict[str, dict[str, Any]]:
         "stacks": _approle("stacks", deploying, "2h", "2h", short),
         "snapshot": _approle("snapshot", deploying, "15m", "15m", short),
         ROTATION: _approle(ROTATION, deploying, "2h", "2h", short),
+        auditor.NAME: _approle(auditor.NAME, deploying, "15m", "15m", short),
     }
     roles[tenant_keys.ERASER] = _approle(tenant_keys.ERASER, deploying, "15m", "15m", short)
     for host in place.hosts:

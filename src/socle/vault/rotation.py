@@ -15,8 +15,9 @@ from socle.vault.api import client, plainly
 from socle.vault.configuration import is_configured
 from socle.vault.generated import KINDS
 from socle.vault.login import token_of
+from socle.vault.mounts import KV
 from socle.vault.place import DEPLOYER, Place
-from socle.vault.policies import KV, ROTATION
+from socle.vault.policies import ROTATION
 from socle.vault.rotation_targets import Login, Secret
 from socle.vault.seal import active_node
 
