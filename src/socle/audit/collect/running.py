@@ -17,6 +17,7 @@ from socle.audit.collect import (
     rendered,
     repository,
     services,
+    session,
     site_files,
     stacks,
 )
@@ -50,6 +51,7 @@ def collect(
     """
     chosen = [collector for collector in collectors if kind in collector.kinds]
     started = datetime.now(UTC)
+    session.new_pass()
     expected = {fact.name: fact.subjects(site) for collector in chosen for fact in collector.facts}
     with ThreadPoolExecutor(max(len(chosen), 1), thread_name_prefix="collector") as pool:
         read = list(pool.map(lambda collector: _read(site, collector, tell), chosen))

@@ -1,0 +1,91 @@
+"""The one session on each host: its script, its questions, and answers that are cut, refused or strange."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from socle.audit.collect import session
+from socle.audit.collect.session import HostAnswer, UnknownShape
+from socle.paths import project_root
+from socle.site import Site, load
+
+
+@pytest.fixture(scope="module")
+def site() -> Site:
+    return load(project_root() / "inventories/lab")
+
+
+def test_the_script_is_whole_and_answers_every_section_even_when_it_can_read_nothing(site: Site) -> None:
+    script = session.script(site, site.hosts["ctl1"])
+    done = subprocess.run(
+        [sys.executable, "-I", "-"],
+        input=script,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PATH": "/nowhere"},
+    )
+    sections = json.loads(done.stdout)
+    assert "system" in sections
+    assert session.answered(done.stdout).problem is None
+
+
+def test_questions_hold_no_secret_and_name_what_runs_there(site: Site) -> None:
+    asked = session.questions(site, site.hosts["ctl1"])
+    assert {"keystone", "mariadb"} <= set(asked["components"])
+    assert json.loads(json.dumps(asked)) == asked
+
+
+@pytest.mark.parametrize("said", ["", '{"system": {"value"', "[]", '{"system": 1}', '{"system": {}}'])
+def test_an_answer_that_is_cut_or_strange_is_a_problem(said: str) -> None:
+    answer = session.answered(said)
+    assert answer.problem
+    assert answer.fact("host.system", "ctl1", "system").problem == answer.problem
+
+
+def test_a_section_that_was_not_answered_refused_or_of_another_shape_is_a_problem() -> None:
+    def shape(_value: Any) -> Any:
+        raise UnknownShape("ni l’un ni l’autre")
+
+    answer = HostAnswer({"a": {"problem": "interdit"}, "b": {"value": 3}})
+    assert answer.fact("host.a", "ctl1", "a").problem == "interdit"
+    assert "n’a pas répondu" in (answer.fact("host.c", "ctl1", "c").problem or "")
+    assert "ni l’un" in (answer.fact("host.b", "ctl1", "b", shape).problem or "")
+    assert "KeyError" in (
+        answer.fact(
+            "host.b", "ctl1", "b", lambda value: value["x"] if value is None else {"y": 1}["x"]
+        ).problem
+        or ""
+    )
+    assert answer.fact("host.b", "ctl1", "b").value == 3
+
+
+def test_each_host_is_asked_once_in_a_pass(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def ask(_site: Site, host: Any) -> HostAnswer:
+        asked.append(host.name)
+        return HostAnswer()
+
+    monkeypatch.setattr(session, "_ask", ask)
+    session.new_pass()
+    session.read_hosts(site)
+    session.read_hosts(site)
+    assert sorted(asked) == sorted(site.hosts)
+    session.new_pass()
+
+
+def test_a_session_that_ends_early_says_why(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(*_args: Any, **_kwargs: Any) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess([], 255, "", "client_loop: send disconnect: Broken pipe\n")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    session.new_pass()
+    answers = session.read_hosts(site)
+    session.new_pass()
+    assert all("Broken pipe" in (answer.problem or "") for answer in answers.values())
