@@ -314,7 +314,7 @@ def test_shipped_recipes() -> None:
     for item in shipped.values():
         assert "-trimpath" in item.flags()
         assert (item.folder / "go.sum").is_file()
-        assert item.go_versions() == ("1.25.11", "1.26.8")
+        assert item.go_versions()[1] == "1.26.8"
 
 
 def test_unknown_name() -> None:
