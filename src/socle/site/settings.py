@@ -174,6 +174,25 @@ class Logs(Entry):
     seal_minutes: Positive = Field(15, le=60, description="Minutes between two seals over the store")
 
 
+class Timestamps(Entry):
+    """Who dates the evidence of audits (RFC 3161); this machine itself when nobody is named."""
+
+    url: Url | None = Field(None, description="Time-stamping authority, called by the deploying machine")
+    ca_file: Text | None = Field(None, description="Its certificate, PEM, in the site folder")
+
+    @model_validator(mode="after")
+    def _both(self) -> Self:
+        if (self.url is None) != (self.ca_file is None):
+            raise one_of("an authority without a certificate proves nothing", "url and ca_file", "neither")
+        return self
+
+
+class Auditing(Entry):
+    """What the compliance suite needs to know of the site."""
+
+    timestamps: Timestamps = Timestamps()
+
+
 class Image(Entry):
     """A guest image: built by the kit, or fetched and checked."""
 
@@ -292,6 +311,7 @@ class Settings(Entry):
     release: Release
     openbao: OpenBao
     logs: Logs = Logs()
+    audit: Auditing = Auditing()
     binaries: Binaries = Binaries()
     images: tuple[Image, ...]
     storage: Storage

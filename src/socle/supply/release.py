@@ -6,33 +6,20 @@ signs is a person: their own token, with the policy ``release``.
 
 from __future__ import annotations
 
-import base64
 import gzip
-import hashlib
 import io
 import subprocess
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from socle import durable
+from socle import durable, signing
 from socle.errors import ExitCode, SocleError
 from socle.paths import project_root
+from socle.signing import Ask
 
 KEY = "release"
-HASH = "sha2-384"
-RULES: dict[str, dict[str, Any]] = {
-    f"transit/keys/{KEY}": {
-        "capabilities": ["create", "update", "read"],
-        "allowed_parameters": {"type": ["ecdsa-p384"], "exportable": [False]},
-    },
-    f"transit/sign/{KEY}/{HASH}": {"capabilities": ["update"]},
-}
+RULES = signing.rules(KEY)
 """The policy of whoever signs releases."""
-
-type Ask = Callable[[str, str, dict[str, Any]], dict[str, Any]]
-"""OpenBao: method, path, body; the answer."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +57,7 @@ def make(folder: Path, version: str, ask: Ask, bill: str, root: Path | None = No
     for path in signed:
         _write(path.with_name(f"{path.name}.sig"), sign(path.read_bytes(), ask))
     key_path = folder / f"socle-{version}.pub"
-    _write(key_path, public_key(ask).encode())
+    _write(key_path, signing.public_key(KEY, ask).encode())
     made = Release(version, commit, signed, key_path)
     verify(made)
     return made
@@ -103,17 +90,8 @@ def archive(root: Path, commit: str, version: str) -> bytes:
 
 
 def sign(content: bytes, ask: Ask) -> bytes:
-    """The signature, DER, of SHA-384 over the content."""
-    ask("POST", f"transit/keys/{KEY}", {"type": "ecdsa-p384", "exportable": False})
-    given = {"input": base64.b64encode(hashlib.sha384(content).digest()).decode(), "prehashed": True}
-    answer = ask("POST", f"transit/sign/{KEY}/{HASH}", given)
-    return base64.b64decode(str(answer["data"]["signature"]).rpartition(":")[2])
-
-
-def public_key(ask: Ask) -> str:
-    """The key of the newest version, PEM."""
-    data = ask("GET", f"transit/keys/{KEY}", {})["data"]
-    return str(data["keys"][str(data["latest_version"])]["public_key"]).strip() + "\n"
+    """The signature of a file of a release."""
+    return signing.sign(KEY, content, ask)
 
 
 def verify(release: Release) -> None:

@@ -15,6 +15,7 @@ from socle.vault.custody import FORMER, Shares, played, shares_of
 from socle.vault.generated import ensure_secrets
 from socle.vault.login import (
     ansible_environment,
+    audit_signer,
     auditor_client,
     eraser_client,
     secret,
@@ -31,6 +32,7 @@ __all__ = [
     "Place",
     "Shares",
     "ansible_environment",
+    "audit_signer",
     "auditor_client",
     "configure",
     "ensure_secrets",

@@ -10,6 +10,7 @@ from socle.vault import auditor, ssh, tenant_keys
 from socle.vault.api import client, plainly
 from socle.vault.mounts import KV, TRANSIT
 from socle.vault.place import DEPLOYER, Place
+from socle.vault.policies import AUDIT_SIGNER
 from socle.vault.seal import active_node
 from socle.vault.trust import trust_file
 
@@ -91,6 +92,11 @@ def auditor_client(place: Place) -> Any:
 def eraser_client(place: Place) -> Any:
     """A client that may delete the tenants' keys, and use none."""
     return client(place, active_node(place), token_of(place, tenant_keys.ERASER))
+
+
+def audit_signer(place: Place) -> Any:
+    """A client that may sign audits, and nothing else."""
+    return client(place, active_node(place), token_of(place, AUDIT_SIGNER))
 
 
 def stack_key(place: Place, stack: str, speaker: Any = None) -> str:

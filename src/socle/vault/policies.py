@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from socle import signing
 from socle.logs.sealing import HASH as LOGS_HASH
 from socle.logs.sealing import KEY as LOGS_KEY
 from socle.supply import release
@@ -15,6 +16,7 @@ from socle.vault.place import CertifiedHost, Place
 WRAPPED = {"min_wrapping_ttl": "1s", "max_wrapping_ttl": "5m"}
 CERTIFICATE_TTL = "720h"  # 30 days
 ROTATION = "rotation"
+AUDIT_SIGNER = "audit-signer"
 STACK_KEY = {"allowed_parameters": {"type": ["aes256-gcm96"]}}
 SEAL_KEY = {"allowed_parameters": {"type": ["ecdsa-p384"], "exportable": [False]}}
 REKEY = {"init": ["update", "delete"], "update": ["update"], "verify": ["read", "update"]}
@@ -46,6 +48,7 @@ def policies(place: Place) -> dict[str, Rules]:
         ROTATION: rotation(place),
         auditor.NAME: auditor.rules(place),
         "release": release.RULES,
+        AUDIT_SIGNER: signing.rules(signing.AUDIT),
         **{host.role: of_host(host) for host in place.hosts},
         **{service.role: SERVICES[service.component] for service in place.services},
     }
@@ -62,7 +65,7 @@ def deployer(place: Place) -> Rules:
     for component in place.secrets:
         rules[f"{KV}/subkeys/services/{component}"] = {"capabilities": ["read"]}
         rules[f"{KV}/data/services/{component}"] = {"capabilities": ["create", "patch"]}
-    for role in ("ansible", "stacks", "snapshot", ROTATION, auditor.NAME, tenant_keys.ERASER):
+    for role in ("ansible", "stacks", "snapshot", ROTATION, auditor.NAME, AUDIT_SIGNER, tenant_keys.ERASER):
         rules[f"auth/approle/role/{role}/secret-id"] = {"capabilities": ["create", "update"], **WRAPPED}
         rules[f"auth/approle/role/{role}/role-id"] = {"capabilities": ["read"]}
     return {**rules, **ssh.rules_of_deployer()}
@@ -144,6 +147,7 @@ def approles(place: Place) -> dict[str, dict[str, Any]]:
         "snapshot": _approle("snapshot", deploying, "15m", "15m", short),
         ROTATION: _approle(ROTATION, deploying, "2h", "2h", short),
         auditor.NAME: _approle(auditor.NAME, deploying, "15m", "15m", short),
+        AUDIT_SIGNER: _approle(AUDIT_SIGNER, deploying, "15m", "15m", short),
     }
     roles[tenant_keys.ERASER] = _approle(tenant_keys.ERASER, deploying, "15m", "15m", short)
     for host in place.hosts:

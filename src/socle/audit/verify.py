@@ -1,0 +1,233 @@
+#!/usr/bin/env python3
+"""Verify the bundles of audits offline, with Python's standard library and openssl alone.
+
+    python3 verify.py FOLDER --key audit.pub [--tsa-ca tsa-ca.pem] [--head SHA256]
+
+FOLDER holds bundles, or is one. Each is a folder with ``manifest.json``, its signature ``manifest.sig``
+(ECDSA P-384 over SHA-384, DER), its timestamp ``timestamp.tsr`` (RFC 3161) and the files that the manifest
+names with their SHA-256. Each manifest holds its number and the SHA-256 of the manifest before it.
+
+Exit codes: 0 all of it is proved; 1 something is wrong; 3 nothing is wrong, but something could not be
+proved, because the key of the signer or the authority of the timestamps was not given.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import re
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+MANIFEST, SIGNATURE, TIMESTAMP = "manifest.json", "manifest.sig", "timestamp.tsr"
+PROOFS = {MANIFEST, SIGNATURE, TIMESTAMP}
+SCHEMA = 1
+LATEST_TIMESTAMP = timedelta(hours=1)
+"""Of the moment that the manifest tells: when it comes later, the moment was written back."""
+CLOCKS = timedelta(minutes=5)
+"""How far two clocks may be apart."""
+PROVED, WRONG, UNPROVED = 0, 1, 3
+
+
+@dataclass
+class Found:
+    """What a verification found, in French, one line each."""
+
+    faults: list[str] = field(default_factory=list)
+    unproved: list[str] = field(default_factory=list)
+    bundles: list[str] = field(default_factory=list)
+    head: str = ""
+
+    @property
+    def code(self) -> int:
+        """Exit code."""
+        if self.faults or not self.bundles:
+            return WRONG
+        return UNPROVED if self.unproved else PROVED
+
+
+@dataclass(frozen=True)
+class Trust:
+    """What the auditor brings: the signer's public key, the timestamps' authority, a manifest seen before."""
+
+    key: Path | None = None
+    tsa_ca: Path | None = None
+    head: str | None = None
+
+
+def verify(folder: Path, trust: Trust) -> Found:
+    """Verify one bundle, or a folder of them as a chain."""
+    found = Found()
+    paths = [folder] if (folder / MANIFEST).is_file() else sorted(p for p in folder.iterdir() if p.is_dir())
+    read = [(path, _manifest(path, found)) for path in paths if not path.name.startswith(".")]
+    if not read:
+        found.faults.append(f"{folder} : aucun dossier de preuves")
+    for path, manifest in read:
+        if manifest is not None:
+            _files(path, manifest, found)
+            _signature(path, trust, found)
+            _timestamp(path, manifest, trust, found)
+            found.bundles.append(path.name)
+    _chain([(path, manifest) for path, manifest in read if manifest is not None], trust, found)
+    return found
+
+
+def _manifest(path: Path, found: Found) -> dict[str, Any] | None:
+    try:
+        manifest = json.loads((path / MANIFEST).read_text("utf-8"))
+        if manifest["schema"] != SCHEMA:
+            found.faults.append(f"{path.name} : version {manifest['schema']} du manifeste, attendu {SCHEMA}")
+            return None
+        int(manifest["number"]), datetime.fromisoformat(manifest["moment"]), dict(manifest["files"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        found.faults.append(f"{path.name} : manifeste illisible ({type(error).__name__})")
+        return None
+    return dict(manifest)
+
+
+def _files(path: Path, manifest: dict[str, Any], found: Found) -> None:
+    there = {str(file.relative_to(path)) for file in path.rglob("*") if not file.is_dir()}
+    for name in sorted(there - PROOFS - manifest["files"].keys()):
+        found.faults.append(f"{path.name}/{name} : fichier qui n’est pas au manifeste")
+    for name, wanted in sorted(manifest["files"].items()):
+        if name not in there:
+            found.faults.append(f"{path.name}/{name} : fichier manquant")
+        elif sha256(path / name) != wanted:
+            found.faults.append(f"{path.name}/{name} : contenu modifié (empreinte différente)")
+
+
+def sha256(path: Path) -> str:
+    """The digest of a file, hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _signature(path: Path, trust: Trust, found: Found) -> None:
+    if trust.key is None:
+        found.unproved.append(
+            f"{path.name} : signature non vérifiée, la clé publique du signataire manque (--key)"
+        )
+        return
+    words: list[str | Path] = [
+        "dgst",
+        "-sha384",
+        "-verify",
+        trust.key,
+        "-signature",
+        path / SIGNATURE,
+        path / MANIFEST,
+    ]
+    if not _openssl(*words)[0]:
+        found.faults.append(f"{path.name} : signature fausse ou d’un autre signataire")
+
+
+def _timestamp(path: Path, manifest: dict[str, Any], trust: Trust, found: Found) -> None:
+    reply = path / TIMESTAMP
+    if not reply.is_file():
+        found.faults.append(f"{path.name} : horodatage manquant")
+        return
+    if trust.tsa_ca is None:
+        found.unproved.append(f"{path.name} : horodatage non vérifié, l’autorité manque (--tsa-ca)")
+    else:
+        words: list[str | Path] = [
+            "ts",
+            "-verify",
+            "-data",
+            path / SIGNATURE,
+            "-in",
+            reply,
+            "-CAfile",
+            trust.tsa_ca,
+        ]
+        if not _openssl(*words)[0]:
+            found.faults.append(f"{path.name} : horodatage faux")
+            return
+    stamped, moment = stamped_at(reply), datetime.fromisoformat(manifest["moment"])
+    if stamped is None:
+        found.faults.append(f"{path.name} : horodatage illisible")
+    elif not moment - CLOCKS <= stamped <= moment + LATEST_TIMESTAMP:
+        found.faults.append(
+            f"{path.name} : daté du {moment:%d/%m/%Y %H:%M:%S} mais horodaté le "
+            f"{stamped:%d/%m/%Y %H:%M:%S} (UTC)"
+        )
+
+
+def stamped_at(reply: Path) -> datetime | None:
+    """The time in an RFC 3161 reply."""
+    well, text = _openssl("ts", "-reply", "-in", reply, "-text")
+    told = re.search(r"Time stamp: (\w{3} +\d+ [\d:]+)(?:\.\d+)? (\d{4}) GMT", text)
+    if not well or not told:
+        return None
+    return datetime.strptime(" ".join(f"{told[1]} {told[2]}".split()), "%b %d %H:%M:%S %Y").replace(
+        tzinfo=UTC
+    )
+
+
+def _chain(bundles: list[tuple[Path, dict[str, Any]]], trust: Trust, found: Found) -> None:
+    ordered = sorted(bundles, key=lambda one: int(one[1]["number"]))
+    before: tuple[Path, dict[str, Any]] | None = None
+    digests = {}
+    for path, manifest in ordered:
+        digests[sha256(path / MANIFEST)] = path.name
+        _link(path, manifest, before, found)
+        before = (path, manifest)
+    if ordered:
+        found.head = sha256(ordered[-1][0] / MANIFEST)
+    if trust.head and trust.head not in digests:
+        found.faults.append(
+            "la chaîne ne contient pas le manifeste vu auparavant (--head) : elle a été remplacée"
+        )
+
+
+def _link(
+    path: Path, manifest: dict[str, Any], before: tuple[Path, dict[str, Any]] | None, found: Found
+) -> None:
+    number, previous = int(manifest["number"]), manifest.get("previous")
+    if before is None:
+        if (number == 1) != (previous is None):
+            found.faults.append(f"{path.name} : début de chaîne incohérent (numéro {number})")
+        elif number > 1:
+            found.unproved.append(f"{path.name} : numéro {number}, les précédents ne sont pas là")
+        return
+    if number != int(before[1]["number"]) + 1:
+        found.faults.append(f"{path.name} : numéro {number} après le numéro {before[1]['number']}")
+    if previous != sha256(before[0] / MANIFEST):
+        found.faults.append(f"{path.name} : ne suit pas {before[0].name} (chaîne rompue)")
+    if datetime.fromisoformat(manifest["moment"]) < datetime.fromisoformat(before[1]["moment"]):
+        found.faults.append(f"{path.name} : antérieur à {before[0].name}, qui le précède")
+
+
+def _openssl(*words: str | Path) -> tuple[bool, str]:
+    done = subprocess.run(["openssl", *map(str, words)], capture_output=True, text=True, check=False)
+    return done.returncode == 0, done.stdout
+
+
+def main() -> int:
+    """Verify, print a line for each finding, return the exit code."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--key", type=Path, help="public key of the signer, PEM, had by another way")
+    parser.add_argument("--tsa-ca", type=Path, help="certificate of the timestamps' authority, PEM")
+    parser.add_argument("--head", help="SHA-256 of the last manifest that was seen before")
+    given = parser.parse_args()
+    found = verify(given.folder, Trust(given.key, given.tsa_ca, given.head))
+    for line in found.faults:
+        print(f"FAUX        {line}")
+    for line in found.unproved:
+        print(f"NON PROUVÉ  {line}")
+    words = {PROVED: "prouvé", WRONG: "FAUX", UNPROVED: "non prouvé"}
+    print(
+        f"{len(found.bundles)} dossier(s) : {words[found.code]} ; dernier manifeste {found.head or 'aucun'}"
+    )
+    return found.code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
