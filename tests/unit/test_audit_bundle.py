@@ -1,4 +1,4 @@
-"""Bundles: signed by a real OpenBao, dated, chained; each kind of tampering is found offline, by the script alone."""
+"""Bundles: signed by a real OpenBao, dated, chained; each kind of tampering is found offline."""
 
 from __future__ import annotations
 
@@ -83,7 +83,9 @@ def manifests(place: Path) -> list[Path]:
 def test_a_chain_is_proved_by_the_script_alone(copy: Path) -> None:
     script = shutil.copy(verify.__file__, copy / "verify.py")
     words = [sys.executable, "-I", script, copy / "chain", "--key", copy / "audit.pub"]
-    done = subprocess.run([*words, "--tsa-ca", copy / "tsa/ca.pem"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*words, "--tsa-ca", copy / "tsa/ca.pem"], capture_output=True, text=True, check=False
+    )
     assert done.returncode == verify.PROVED, done.stdout
     assert "3 dossier(s) : prouvé" in done.stdout
     done = subprocess.run(words, capture_output=True, text=True, check=False)
@@ -190,7 +192,12 @@ def forged(place: Path, begin: datetime, count: int) -> Path:
 
     def ask(method: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
         if method == "GET":
-            return {"data": {"latest_version": 1, "keys": {"1": {"public_key": (place / "forger.pub").read_text()}}}}
+            return {
+                "data": {
+                    "latest_version": 1,
+                    "keys": {"1": {"public_key": (place / "forger.pub").read_text()}},
+                }
+            }
         if "sign" not in path:
             return {}
         (place / "digest").write_bytes(base64.b64decode(body["input"]))
@@ -217,7 +224,9 @@ def test_a_replaced_signer_and_a_swapped_chain_are_found(copy: Path) -> None:
     other.rename(copy / "chain")
     assert checked(copy).code == verify.WRONG  # the auditor's key is not the forger's
     assert checked(copy, key=copy / "forger.pub").code == verify.PROVED  # who trusts the forger is not helped
-    assert checked(copy, key=copy / "forger.pub", head=head).code == verify.WRONG  # but the head was seen before
+    assert (
+        checked(copy, key=copy / "forger.pub", head=head).code == verify.WRONG
+    )  # but the head was seen before
 
 
 def test_a_chain_that_lost_its_end_is_found_by_the_head_that_was_seen(copy: Path) -> None:
@@ -228,7 +237,9 @@ def test_a_chain_that_lost_its_end_is_found_by_the_head_that_was_seen(copy: Path
 
 
 def test_facts_that_are_read_long_before_they_are_dated_are_told(server: Development, tmp_path: Path) -> None:
-    notary = bundle.Notary(asker(server), lambda signature: timestamps.stamp(LOCAL, tmp_path / "tsa", signature))
+    notary = bundle.Notary(
+        asker(server), lambda signature: timestamps.stamp(LOCAL, tmp_path / "tsa", signature)
+    )
     facts = at(datetime.now(UTC) - timedelta(days=30))
     bundle.write(tmp_path / "chain", facts, evaluate(facts), notary)
     (tmp_path / "audit.pub").write_text(signing.public_key(bundle.KEY, asker(server)))
@@ -268,12 +279,12 @@ def test_what_a_killed_run_left_is_no_bundle_and_goes_with_the_next(copy: Path, 
 
 def test_facts_of_another_version_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "facts.json"
-    for text, said in (
+    for content, said in (
         ('{"schema_version": 2}', "version 2"),
         ("[]", "are no facts"),
         ("{}", "version None"),
         ('{"schema_version": 1}', "are no facts"),
     ):
-        path.write_text(text)
+        path.write_text(content)
         with pytest.raises(SocleError, match=said):
             bundle.read_facts(path)

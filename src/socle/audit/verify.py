@@ -50,6 +50,15 @@ class Found:
             return WRONG
         return UNPROVED if self.unproved else PROVED
 
+    def lines(self) -> list[str]:
+        """What a person reads, in French."""
+        words = {PROVED: "prouvé", WRONG: "FAUX", UNPROVED: "non prouvé"}
+        end = (
+            f"{len(self.bundles)} dossier(s) : {words[self.code]} ; dernier manifeste {self.head or 'aucun'}"
+        )
+        told = [f"FAUX        {fault}" for fault in self.faults]
+        return [*told, *(f"NON PROUVÉ  {line}" for line in self.unproved), end]
+
 
 @dataclass(frozen=True)
 class Trust:
@@ -218,14 +227,8 @@ def main() -> int:
     parser.add_argument("--head", help="SHA-256 of the last manifest that was seen before")
     given = parser.parse_args()
     found = verify(given.folder, Trust(given.key, given.tsa_ca, given.head))
-    for line in found.faults:
-        print(f"FAUX        {line}")
-    for line in found.unproved:
-        print(f"NON PROUVÉ  {line}")
-    words = {PROVED: "prouvé", WRONG: "FAUX", UNPROVED: "non prouvé"}
-    print(
-        f"{len(found.bundles)} dossier(s) : {words[found.code]} ; dernier manifeste {found.head or 'aucun'}"
-    )
+    for line in found.lines():
+        print(line)
     return found.code
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import asdict
 from enum import IntEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -14,9 +15,13 @@ from rich.table import Table
 from socle.audit import controls as control_files
 from socle.audit import requirements as requirement_file
 from socle.audit.coverage import matrix
-from socle.audit.model import Audit, Judgement, Status, Verdict
+from socle.audit.model import Audit, Facts, Judgement, Status, Verdict
 from socle.cli.app import app, err, examples, options, out
-from socle.errors import ExitCode
+from socle.errors import ExitCode, SocleError
+from socle.site import Site
+
+if TYPE_CHECKING:
+    from socle.audit.collect import Kind
 
 audit = typer.Typer(
     help="Judge a site against SecNumCloud 3.2, with evidence that can be checked offline.",
@@ -60,24 +65,68 @@ def exit_code(result: Audit) -> AuditExit:
 def static(
     context: typer.Context,
     facts: Annotated[Path | None, typer.Option(help="Also write what was read there, as JSON.")] = None,
+    bundle: Annotated[bool, typer.Option(help="Sign, date and keep it; needs OpenBao.")] = False,
 ) -> None:
     """Judge the site's files, rendered configuration and history, before anything is deployed.
 
     Exit code: 10 when something is not in conformity, 11 when something could not be evaluated.
     """
-    _run(context, "static", facts)
+    _run(context, "static", facts, bundle)
 
 
 @audit.command(epilog=examples("socle audit live", "socle audit live --facts facts.json"))
 def live(
     context: typer.Context,
     facts: Annotated[Path | None, typer.Option(help="Also write what was read there, as JSON.")] = None,
+    bundle: Annotated[bool, typer.Option(help="Sign, date and keep it in the site's chain.")] = True,
 ) -> None:
     """Judge the running cloud: hosts, services, APIs, OpenBao, listeners, with read-only accounts.
 
     Exit code: 10 when something is not in conformity, 11 when something could not be evaluated.
     """
-    _run(context, "live", facts)
+    _run(context, "live", facts, bundle)
+
+
+@audit.command(
+    epilog=examples("socle audit verify", "socle audit verify DIR --key audit.pub --tsa-ca ca.pem")
+)
+def verify(
+    context: typer.Context,
+    *,
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="DIR", help="A bundle or a chain; the site's own when not said.")
+    ] = None,
+    key: Annotated[Path | None, typer.Option(help="Public key of the signer, PEM.")] = None,
+    tsa_ca: Annotated[Path | None, typer.Option(help="Certificate of the timestamps' authority.")] = None,
+    head: Annotated[str | None, typer.Option(help="SHA-256 of the last manifest that was seen.")] = None,
+    rederive: Annotated[bool, typer.Option(help="Also replay the rules on the facts of each.")] = False,
+) -> None:
+    """Verify bundles offline: every file, signature and timestamp, and the chain.
+
+    `verify.py`, beside the sources of the audit, does the same with Python and openssl alone.
+
+    Exit code: 1 when something is wrong, 3 when it could not be proved for want of a key.
+    """
+    from socle.audit import bundle, notary  # noqa: PLC0415 - loads hvac, slowly
+    from socle.audit import verify as offline  # noqa: PLC0415 - beside its parts
+
+    given = options(context)
+    if folder is None:
+        site = given.load()
+        folder = notary.chain_of(site)
+        key, tsa_ca = key or notary.signer_key(site), tsa_ca or notary.authority_of(site)
+    if not folder.is_dir():
+        raise SocleError("no bundles are there", where=str(folder), write="run `socle audit live` first")
+    found = offline.verify(folder, offline.Trust(key, tsa_ca, head))
+    if rederive:
+        paths = [folder] if (folder / offline.MANIFEST).is_file() else bundle.bundles(folder)
+        found.faults += [f"{path.name} : {line}" for path in paths for line in bundle.rederived(path)]
+    if given.json:
+        out.print_json(data={**asdict(found), "code": found.code})
+    else:
+        for line in found.lines():
+            out.print(line, markup=False, highlight=False, soft_wrap=True)
+    raise typer.Exit(found.code)
 
 
 @audit.command(epilog=examples("socle audit coverage", "socle audit coverage --json"))
@@ -110,7 +159,7 @@ def coverage(context: typer.Context) -> None:
     raise typer.Exit(ExitCode.FAILED if holes else ExitCode.OK)
 
 
-def _run(context: typer.Context, kind: str, file: Path | None) -> None:
+def _run(context: typer.Context, kind: Kind, file: Path | None, keep: bool) -> None:
     # The libraries of collectors take seconds to load.
     from socle.audit.collect import collect  # noqa: PLC0415
     from socle.audit.evaluating import evaluate  # noqa: PLC0415
@@ -118,15 +167,24 @@ def _run(context: typer.Context, kind: str, file: Path | None) -> None:
     given = options(context)
     site = given.load()
     with err.status("reading") as status:
-        read = collect(site, kind, tell=lambda name: status.update(f"{name} read"))  # type: ignore[arg-type]
+        read = collect(site, kind, tell=lambda name: status.update(f"{name} read"))
     if file:
         file.write_text(read.model_dump_json(indent=1) + "\n", encoding="utf-8")
     result = evaluate(read)
+    kept = _kept(site, read, result) if keep else None
     if given.json:
         out.print_json(result.model_dump_json())
     else:
         show(result)
+        if kept:
+            out.print(f"Dossier de preuves : {kept}", highlight=False, soft_wrap=True)
     raise typer.Exit(exit_code(result))
+
+
+def _kept(site: Site, read: Facts, result: Audit) -> Path:
+    from socle.audit import bundle, notary  # noqa: PLC0415 - loads hvac, slowly
+
+    return bundle.write(notary.chain_of(site), read, result, notary.notary_of(site))
 
 
 def show(result: Audit) -> None:
