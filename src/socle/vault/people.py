@@ -31,7 +31,7 @@ TOTP = {
     "max_validation_attempts": 5,
 }
 SESSION = {"token_ttl": "1h", "token_max_ttl": "8h", "token_no_default_policy": True}
-LOCKOUT = {"lockout_threshold": "5", "lockout_duration": "15m", "lockout_counter_reset": "15m"}
+LOCKOUT = {"lockout_threshold": "5", "lockout_duration": "15m", "lockout_counter_reset_duration": "15m"}
 
 
 @dataclass(frozen=True)

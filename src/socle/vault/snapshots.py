@@ -25,6 +25,8 @@ from socle.vault.seal import active_node, reasons, status, unseal, wait
 from socle.vault.trust import unreachable
 
 SUMS = "SHA256SUMS"
+TAKEN = "snapshot.json"
+"""In the folder of a place: when the last copy was taken, its size and its hash."""
 
 
 def take(place: Place, file: Path) -> int:
@@ -38,6 +40,9 @@ def take(place: Place, file: Path) -> int:
         content: bytes = speaker.sys.take_raft_snapshot().content
     check(content, "OpenBao's answer")
     durable.write_bytes(file, content)
+    moment = datetime.now(UTC).isoformat(timespec="seconds")
+    known = {"time": moment, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    durable.write_json(place.folder / TAKEN, known)
     return len(content)
 
 
