@@ -13,7 +13,15 @@ from socle.site.fields import Bool, Count, Day, Entry, Moment, Sha256, Siren, Sl
 
 Severity = Literal["minor", "major", "critical"]
 DrillKind = Literal[
-    "restore", "continuity", "node-loss", "autonomy", "rebuild", "power", "cooling", "incident-notice"
+    "restore",
+    "continuity",
+    "node-loss",
+    "autonomy",
+    "rebuild",
+    "power",
+    "cooling",
+    "incident-notice",
+    "export",
 ]
 ReviewKind = Literal[
     "rights", "technical-accounts", "physical-access", "backup-access", "cabling", "procedures", "compliance"
@@ -40,7 +48,7 @@ class Review(Entry):
     kind: ReviewKind
     date: Day
     by: Slug
-    approved_by: Slug
+    approved_by: Slug | None = None
     findings: Count
     report: Text
     sha256: Sha256 | None = None
@@ -49,13 +57,13 @@ class Review(Entry):
 class Notice(Entry):
     """What tenants were told of an operation, a change or an incident."""
 
-    kind: Literal["operation", "incident", "supplier", "law"]
+    kind: Literal["operation", "incident", "supplier", "law", "end"]
     sent: Moment
     starts: Moment
     ends: Moment | None = None
-    nature: Text
-    impact: Text
-    contact: Text
+    nature: Text | None = None
+    impact: Text | None = None
+    contact: Text | None = None
     tenants: tuple[Siren, ...] = Field((), description="To whom; to all of them when empty")
     incident: Slug | None = Field(None, description="Its id in incidents.yml")
     severity: Severity | None = None
@@ -86,7 +94,7 @@ class Change(Entry):
     summary: Text
     commit: Text | None = Field(None, description="Commit that was deployed")
     by: Slug
-    approved_by: Slug
+    approved_by: Slug | None = None
     rehearsed: Day | None = Field(None, description="When it passed on pre-production")
     tests: Text | None = Field(None, description="Report of the tests that ran before production")
     major: Bool = False
@@ -99,8 +107,10 @@ class Medium(Entry):
     equipment: Slug | None = None
     date: Day
     by: Slug
-    method: Literal["key-destruction", "random-overwrite", "destruction"]
-    certificate: Text = Field(description="Reference of the certificate of erasure or destruction")
+    method: Literal["key-destruction", "random-overwrite", "destruction"] | None = None
+    certificate: Text | None = Field(
+        None, description="Reference of the certificate of erasure or destruction"
+    )
     given_to: Slug | None = Field(None, description="Supplier that got it")
 
 
@@ -109,7 +119,7 @@ class Support(Entry):
 
     tenant: Siren
     by: Slug
-    consent: Text = Field(description="Reference of the tenant's consent")
+    consent: Text | None = Field(None, description="Reference of the tenant's consent")
     start: Moment
     end: Moment
     withdrawn: Moment | None = Field(None, description="When the access was taken away")

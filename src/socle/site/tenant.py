@@ -155,11 +155,17 @@ class Agreement(Entry):
 
     reference: Text
     signed: Day
-    availability_percent: Percent = Field(examples=[99.5])
-    backup: Bool = Field(description="Whether the provider saves the data by itself")
-    remote_support: Bool = Field(description="Whether support may reach the tenant's data from afar")
-    location: Text = Field(description="Where data is kept and processed, as the tenant was told")
-    incident_severity: Severity = Field(description="From which severity on the tenant wants to be told")
+    availability_percent: Percent | None = Field(None, examples=[99.5])
+    backup: Bool | None = Field(None, description="Whether the provider saves the data by itself")
+    remote_support: Bool | None = Field(
+        None, description="Whether support may reach the tenant's data from afar"
+    )
+    location: Text | None = Field(
+        None, description="Where data is kept and processed, as the tenant was told"
+    )
+    incident_severity: Severity | None = Field(
+        None, description="From which severity on the tenant wants to be told"
+    )
 
 
 class Cost(Entry):

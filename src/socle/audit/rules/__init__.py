@@ -4,7 +4,26 @@ A rule gets the value of one subject, the control's ``expect`` and the other fac
 yields what is not as it must be. It reads nothing else: no clock, no file, no network.
 """
 
-from socle.audit.rules import generic, openbao
+from socle.audit.rules import (
+    accounts,
+    cloud,
+    dates,
+    generic,
+    openbao,
+    site,
+)
 from socle.audit.rules.registry import RULES, Deviation, Others, Rule, rule
 
-__all__ = ["RULES", "Deviation", "Others", "Rule", "generic", "openbao", "rule"]
+__all__ = [
+    "RULES",
+    "Deviation",
+    "Others",
+    "Rule",
+    "accounts",
+    "cloud",
+    "dates",
+    "generic",
+    "openbao",
+    "rule",
+    "site",
+]

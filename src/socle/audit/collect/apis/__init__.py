@@ -1,0 +1,1 @@
+"""OpenStack's APIs, read list by list: never one call for each thing where a list exists."""
