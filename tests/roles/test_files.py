@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from socle import openbao
-from tests.roles.described import LaidFile, Role, SiteVariables
+from socle.deploy.described import LaidFile, Role, SiteVariables
 from tests.roles.lab import CATALOGUE, SITE, components_of, each_component, each_node, feed, output
 
 KINDS = {

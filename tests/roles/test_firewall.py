@@ -8,8 +8,8 @@ import time
 
 import pytest
 
+from socle.deploy.described import Role, SiteVariables
 from socle.paths import project_root
-from tests.roles.described import Role, SiteVariables
 from tests.roles.lab import SSH_CONFIG, each_node, output
 
 TEMPLATE = project_root() / "roles/firewall/templates/etc/nftables.conf.j2"

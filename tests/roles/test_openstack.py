@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 
-from tests.roles.described import Role
+from socle.deploy.described import Role
 from tests.roles.lab import CATALOGUE, SITE, facts, feed, host, on, output
 from tests.roles.test_files import variables
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.roles.described import ROOT, read_yaml
+from socle.deploy.described import ROOT, read_yaml
 from tests.roles.lab import molecule
 
 SCENARIOS = [

@@ -10,8 +10,8 @@ from types import ModuleType
 import pytest
 
 from socle.catalogue import load
+from socle.deploy.described import LaidFile, Role, SiteVariables, read_yaml, roles
 from socle.paths import project_root
-from tests.roles.described import LaidFile, Role, SiteVariables, read_yaml, roles
 
 ROOT = project_root()
 SITES = ("lab", "modele-gip")

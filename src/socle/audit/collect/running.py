@@ -11,6 +11,7 @@ from typing import Final
 from socle import __version__
 from socle.audit.collect import (
     cloud,
+    declared,
     hosts,
     network,
     openbao,
@@ -52,6 +53,7 @@ def collect(
     chosen = [collector for collector in collectors if kind in collector.kinds]
     started = datetime.now(UTC)
     session.new_pass()
+    declared.new_pass()
     expected = {fact.name: fact.subjects(site) for collector in chosen for fact in collector.facts}
     with ThreadPoolExecutor(max(len(chosen), 1), thread_name_prefix="collector") as pool:
         read = list(pool.map(lambda collector: _read(site, collector, tell), chosen))

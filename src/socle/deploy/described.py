@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from ruamel.yaml import YAML
 
@@ -26,6 +26,8 @@ from ansible.vars.manager import VariableManager  # noqa: E402
 
 DEFAULT_MODES = {"file": "0644", "directory": "0755"}
 WITHOUT_CONTENT = "map('rejectattr', 'key', 'eq', 'content') | map('items2dict')"
+PLACEHOLDER: Final = "made-at-the-first-deployment"
+"""What every secret reads like while SOCLE_PLAN_WITHOUT_VAULT is set."""
 init_plugin_loader()
 
 
@@ -47,6 +49,11 @@ class LaidFile:
     secret: bool
     template: str | None
     wakes: tuple[str, ...]
+    target: str | None = None
+    force: bool = True
+    """Whether what is there already is replaced."""
+    text: str | None = None
+    """Its content, when it was rendered."""
 
     @property
     def for_the_world(self) -> bool:
@@ -78,11 +85,9 @@ class Role:
     @property
     def specification(self) -> dict[str, Any]:
         """The entry point ``main`` of its argument_specs; empty when it has none."""
-        return (
-            (read_yaml(self.folder / "meta/argument_specs.yml") or {})
-            .get("argument_specs", {})
-            .get("main", {})
-        )
+        document = read_yaml(self.folder / "meta/argument_specs.yml") or {}
+        found: dict[str, Any] = document.get("argument_specs", {}).get("main", {})
+        return found
 
     @property
     def tasks(self) -> list[dict[str, Any]]:
@@ -118,9 +123,13 @@ def roles() -> tuple[Role, ...]:
 class SiteVariables:
     """All variables of a site's hosts, as playbooks see them."""
 
-    def __init__(self, site: str) -> None:
+    def __init__(self, site: str | Path) -> None:
+        """Args:
+        site: a name in ``inventories/``, or a site folder.
+        """
         self.loader = DataLoader()
         self.loader.set_basedir(str(ROOT))
+        # A path that is whole stays what it is.
         source = str(ROOT / "inventories" / site / "site.yml")
         self.inventory = InventoryManager(loader=self.loader, sources=[source])
         self.manager = VariableManager(loader=self.loader, inventory=self.inventory)
@@ -144,9 +153,39 @@ class SiteVariables:
 
     def render(self, host: str, role: Role, expression: str) -> Any:
         """The value of an expression inside a role."""
+        return self._templar(host, role).template(trust_as_template(f"{{{{ {expression} }}}}"))
+
+    def _templar(self, host: str, role: Role) -> Any:
         own = {**_trusted(role.defaults), **self.known(host), **_trusted(role.variables)}
         templar = Templar(loader=self.loader, variables=own)
-        return templar.template(trust_as_template(f"{{{{ {expression} }}}}"))
+        return templar.copy_with_new_env(searchpath=_search_path(role), available_variables=own)
+
+    def rendered(self, host: str, role: Role) -> list[LaidFile]:
+        """The files that a role lays on a host whatever happens, with their texts, as ``bundle`` lays them.
+
+        Raises:
+            AnsibleError: one of them cannot be rendered.
+        """
+        templar = self._templar(host, role)
+        found = []
+        for expression in role.bundles():
+            for entry in templar.template(trust_as_template(f"{{{{ {_bare(expression)} }}}}")):
+                file = _laid(role.name, entry, "content" in entry)
+                if file.state == "file":
+                    text = self._text(templar, role, file) if file.template else str(entry["content"])
+                    file = replace(file, text=text)
+                found.append(file)
+        return found
+
+    def _text(self, templar: Any, role: Role, file: LaidFile) -> str:
+        places = [Path(root) / str(file.template) for root in _search_path(role)]
+        source = next(place for place in places if place.is_file())
+        text = templar.template(
+            trust_as_template(self.loader.get_text_file_contents(str(source))),
+            escape_backslashes=False,
+            overrides={"trim_blocks": True, "lstrip_blocks": True},
+        )
+        return "" if text is None else str(text)
 
     def laid(self, host: str, role: Role, tasks: str = "main.yml") -> list[LaidFile]:
         """The files that a role lays on a host, on every one or (``*.yml``) under conditions as well.
@@ -178,7 +217,13 @@ def _laid(role: str, entry: dict[str, Any], has_content: bool) -> LaidFile:
         secret=bool(entry.get("secret")),
         template=template if rendered else None,
         wakes=tuple(entry.get("wakes", ())),
+        target=entry.get("target"),
+        force=bool(entry.get("force", True)),
     )
+
+
+def _search_path(role: Role) -> list[str]:
+    return [str(role.folder / "templates"), str(ROOT / "templates")]
 
 
 def _bare(expression: str) -> str:
