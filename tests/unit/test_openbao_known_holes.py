@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import re
 import secrets
 import ssl
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from socle import vault
 from socle.errors import SocleError
+from socle.paths import project_root
 from socle.site.fields import Slug
 from socle.supply import release
 from socle.vault import custody, duties, login, policies, quorum
@@ -197,6 +199,24 @@ def test_nobody_writes_who_is_who(prepared: Place) -> None:
         for path, rule in rules.items():
             who = path.startswith(("identity/", "sys/policies", "sys/policy", "+", "*"))
             assert not (who and writing & set(rule["capabilities"])), (name, path)
+
+
+def test_only_default_denies(prepared: Place) -> None:
+    """GHSA-xp3c-3jw3-4vcr: a denial does not hold for lists."""
+    held = {**policies.policies(prepared), **duties.duties(prepared)}
+    denying = {
+        name for name, rules in held.items() for rule in rules.values() if "deny" in rule["capabilities"]
+    }
+    assert denying == {"default"}
+
+
+def test_nodes_run_openbao_as_a_server_alone() -> None:
+    """GHSA-444v-8vxr-p36h is of the agent, GHSA-34fc-gh42-pj53 of the recovery mode."""
+    units = [path for path in project_root().glob("roles/*/templates/**/*.service*") if path.is_file()]
+    text = "\n".join(path.read_text("utf-8") for path in units)
+    started = re.findall(r"^ExecStart=\{\{ openbao_program \}\} (.*)$", text, re.MULTILINE)
+    assert started == ["server -config=/etc/openbao/openbao.hcl"]
+    assert not re.search(r"^ExecStart=\S*bao (?:agent|proxy)", text, re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", ["a*", "+", "a/b", "a,b", "a b", ".."])

@@ -49,16 +49,26 @@ def test_modules_of_a_binary_with_what_replaces_them() -> None:
     }
 
 
+def test_the_module_that_a_binary_is_built_from_is_in_the_bill() -> None:
+    told = TOLD.replace("mod\tsocle/tools/bao\t(devel)", "mod\tgithub.com/openbao/openbao\tv0.1.0\th1:own=")
+    assert "github.com/openbao/openbao" in {part.name for part in sources.modules("bao", told)}
+
+
 def test_a_module_in_two_binaries_is_one_component_that_names_both() -> None:
     (part,) = sources.merged([*sources.modules("bao", TOLD)[1:2], *sources.modules("pulumi", TOLD)[1:2]])
     assert [p.value for p in part.properties if p.name == "socle:binary"] == ["bao", "pulumi"]
 
 
-def test_modules_of_a_binary_that_is_not_built_come_from_its_sums() -> None:
+def test_modules_of_a_binary_that_is_not_built_are_those_that_it_requires() -> None:
     (recipe, *_others) = [r for r in recipes().values() if r.name == "bao"]
-    parts = sources.summed("bao", recipe)
-    assert len(parts) > 100
-    assert all(not part.version.endswith("/go.mod") for part in parts)
+    parts = {part.name: part for part in sources.required("bao", recipe)}
+    text = (recipe.folder / "go.mod").read_text()
+    assert len(parts) == len(re.findall(r"^(?:require |\t)\S+ v\S+( // indirect)?$", text, re.MULTILINE)) + 1
+    assert parts["stdlib"].version == recipe.go_versions()[1]
+    assert parts["github.com/openbao/openbao"].properties[1].name == "golang:h1"
+    replaced = {part.name for part in sources.required("pulumi", recipes()["pulumi"])}
+    assert "github.com/tgummerer/clipboard" in replaced
+    assert "github.com/atotto/clipboard" not in replaced
 
 
 def test_packages_of_a_node_are_those_that_are_installed() -> None:

@@ -77,6 +77,7 @@ MODULES = {
     "audit": "auditing",
     "sbom": "supplying",
     "release": "supplying",
+    "vulnerabilities": "vulnerabilities",
 }
 """Which module has each command: only that one is loaded, the libraries of others take seconds."""
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from socle import __version__, durable, openbao, tools
 from socle.cli.app import app, err, examples, options, out
 from socle.deploy.deployment import BINARIES
+
+if TYPE_CHECKING:
+    from socle.supply.bom import Component
+    from socle.supply.judgement import Known
 
 
 @app.command(epilog=examples("socle sbom sbom/", "socle sbom --kit sbom/"))
@@ -22,12 +27,13 @@ def sbom(
     """Write bills of materials (CycloneDX 1.6): one of the kit, one of every node.
 
     The kit: the packages of its lock with their digests, and the Go modules in its binaries (built when the
-    cache does not hold them). A node: its Debian packages, asked over SSH. What did not change gives the same
-    file.
+    cache does not hold them), with what is said of their known vulnerabilities (VEX). A node: its Debian
+    packages, asked over SSH. What did not change gives the same file.
 
     Exit code: 6 when a node does not answer.
     """
-    from socle.supply import sources  # noqa: PLC0415 - loads slowly
+    from socle.cli.vulnerabilities import show_known  # noqa: PLC0415 - loads slowly
+    from socle.supply import sources, vex  # noqa: PLC0415 - loads slowly
     from socle.supply.bom import bill  # noqa: PLC0415 - loads slowly
 
     given = options(context)
@@ -38,13 +44,24 @@ def sbom(
         bills = {"kit": sources.kit(tools.build(BINARIES, lambda progress: line.update(str(progress))))}
         bills |= {f"node-{name}": answer.result() for name, answer in asked.items()}
     folder.mkdir(parents=True, exist_ok=True)
+    known = {name: stated(parts) for name, (_subject, parts) in bills.items()}
     for name, (subject, parts) in bills.items():
-        durable.write(folder / f"{name}.cdx.json", bill(subject, parts, __version__))
+        text = bill(subject, parts, __version__, vex.plain(known[name]))
+        durable.write(folder / f"{name}.cdx.json", text)
     if given.json:
         out.print_json(data={name: len(parts) for name, (_subject, parts) in bills.items()})
         return
+    show_known(known["kit"])
     for name, (_subject, parts) in bills.items():
-        out.print(f"{folder / name}.cdx.json: {len(parts)} components", highlight=False, soft_wrap=True)
+        told = f"{len(parts)} components, {len(known[name])} known vulnerabilities stated"
+        out.print(f"{folder / name}.cdx.json: {told}", highlight=False, soft_wrap=True)
+
+
+def stated(parts: list[Component]) -> tuple[Known, ...]:
+    """The known vulnerabilities of components of which the kit says something."""
+    from socle.supply import judgement, statements  # noqa: PLC0415 - loads slowly
+
+    return judgement.judge(parts, (), statements.load(), datetime.now(UTC).date()).known
 
 
 @app.command(epilog=examples("socle release dist/"))
@@ -60,7 +77,7 @@ def release(
 
     Exit codes: 1 the checkout has changes or OpenBao refuses, 4 no login in the environment.
     """
-    from socle.supply import sources  # noqa: PLC0415 - loads slowly
+    from socle.supply import sources, vex  # noqa: PLC0415 - loads slowly
     from socle.supply.bom import bill  # noqa: PLC0415 - loads slowly
     from socle.supply.release import make  # noqa: PLC0415 - beside its parts
 
@@ -69,7 +86,7 @@ def release(
 
     with err.status("reading what is in the kit") as line:
         subject, parts = sources.kit(tools.build(BINARIES, lambda progress: line.update(str(progress))))
-    made = make(folder, __version__, ask, bill(subject, parts, __version__))
+    made = make(folder, __version__, ask, bill(subject, parts, __version__, vex.plain(stated(parts))))
     if options(context).json:
         files = [str(path) for path in made.files]
         out.print_json(data={"version": made.version, "commit": made.commit, "files": files})

@@ -24,6 +24,7 @@ from socle.site.settings import Settings
 from socle.site.suppliers import Equipment, Suppliers
 from socle.site.tenant import Tenant
 from socle.site.waivers import Waiver
+from socle.supply.statements import StatementsFile
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 MODELS: dict[str, type[BaseModel]] = {
@@ -37,6 +38,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "registry": Registry,
     "tenant": Tenant,
     "derogation": Waiver,
+    "vulnerabilities": StatementsFile,
     **{f"records-{name}": model for name, model in REGISTERS.items()},
 }
 

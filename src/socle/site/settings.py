@@ -193,6 +193,17 @@ class Auditing(Entry):
     timestamps: Timestamps = Timestamps()
 
 
+class Vulnerabilities(Entry):
+    """Local copies of databases of vulnerabilities, by paths from the site's folder; nothing is fetched."""
+
+    osv: Text | None = Field(
+        None, description="Folder of OSV records, one JSON file each", examples=["/srv/osv"]
+    )
+    debian_tracker: Text | None = Field(
+        None, description="JSON of Debian's security tracker", examples=["/srv/debian-tracker.json"]
+    )
+
+
 class Image(Entry):
     """A guest image: built by the kit, or fetched and checked."""
 
@@ -312,6 +323,7 @@ class Settings(Entry):
     openbao: OpenBao
     logs: Logs = Logs()
     audit: Auditing = Auditing()
+    vulnerabilities: Vulnerabilities = Vulnerabilities()
     binaries: Binaries = Binaries()
     images: tuple[Image, ...]
     storage: Storage

@@ -1,1 +1,1 @@
-"""Where everything comes from: bills of materials of the kit and of every node, and signed releases."""
+"""Where everything comes from: bills of materials, what is known to be wrong with it, and signed releases."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -70,10 +70,18 @@ class Component(_Part):
         return {"bom-ref": self.reference, **{name: value for name, value in written.items() if value}}
 
 
-def bill(subject: Component, components: Iterable[Component], tool_version: str) -> str:
+def bill(
+    subject: Component,
+    components: Iterable[Component],
+    tool_version: str,
+    vulnerabilities: Sequence[dict[str, Any]] = (),
+) -> str:
     """The bill of a subject as JSON text.
 
     The serial number follows from the content: a bill that says the same is the same.
+
+    Args:
+        vulnerabilities: those known in its components, as ``vex`` writes them.
     """
     parts = sorted({part.reference: part for part in components}.values(), key=lambda part: part.reference)
     body: dict[str, Any] = {
@@ -91,5 +99,7 @@ def bill(subject: Component, components: Iterable[Component], tool_version: str)
         "components": [part.plain() for part in parts],
         "dependencies": [{"ref": subject.reference, "dependsOn": [part.reference for part in parts]}],
     }
+    if vulnerabilities:
+        body["vulnerabilities"] = list(vulnerabilities)
     serial = uuid.uuid5(NAMESPACE, json.dumps(body, sort_keys=True))
     return json.dumps({"serialNumber": f"urn:uuid:{serial}", **body}, indent=2, sort_keys=True) + "\n"

@@ -20,6 +20,8 @@ from socle.tools.recipe import Recipe, recipes
 
 PINNED = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)(?:\[[^\]]*\])?==(?P<version>[^\s;\\]+)")
 HASHED = re.compile(r"--hash=sha256:([0-9a-f]{64})")
+REQUIRED = re.compile(r"^(?:require )?\t?(\S+) (v\S+)(?: // indirect)?$", re.MULTILINE)
+REPLACED = re.compile(r"^(?:replace )?\t?(\S+)(?: v\S+)? => (\S+) (v\S+)$", re.MULTILINE)
 FIELDS = ("Package", "Version", "Architecture", "source:Package", "source:Version", "db:Status-Status")
 SECONDS = 60
 
@@ -28,11 +30,11 @@ def kit(binaries: dict[str, Path]) -> tuple[Component, list[Component]]:
     """The kit, and what it is made of.
 
     Args:
-        binaries: those that are built; the modules of others are taken from their ``go.sum``, which has more.
+        binaries: those that are built; the modules of others are taken from their ``go.mod``, which has more.
     """
     parts = list(locked((project_root() / "requirements.lock").read_text(encoding="utf-8")))
     for name, recipe in recipes().items():
-        parts += built(name, binaries[name]) if name in binaries else summed(name, recipe)
+        parts += built(name, binaries[name]) if name in binaries else required(name, recipe)
     return Component(type="application", name="socle", version=__version__), merged(parts)
 
 
@@ -76,12 +78,17 @@ def built(name: str, binary: Path) -> list[Component]:
 
 
 def modules(name: str, told: str) -> list[Component]:
-    """The modules in the output of ``go version -m``; of one that is replaced, what stands for it."""
+    """The modules in the output of ``go version -m``, with the one that it was built from.
+
+    Of a module that is replaced, what stands for it.
+    """
     lines = [line.strip().split("\t") for line in told.splitlines()]
     parts = [go_standard_library(name, told)]
     for place, words in enumerate(lines):
         following = lines[place + 1] if place + 1 < len(lines) else [""]
-        if words[0] == "=>" or (words[0] == "dep" and following[0] != "=>"):
+        used = words[0] in {"mod", "dep"} and following[0] != "=>"
+        # What is built from a folder of ours is known by the name of the binary.
+        if words[0] == "=>" or (used and words[2] != "(devel)"):
             parts.append(_module(words[1], words[2], words[3] if len(words) > 3 else "", name))  # noqa: PLR2004
     return parts
 
@@ -92,14 +99,18 @@ def go_standard_library(name: str, told: str) -> Component:
     return _module("stdlib", version, "", name)
 
 
-def summed(name: str, recipe: Recipe) -> list[Component]:
-    """The modules that a ``go.sum`` allows in a binary."""
-    text = (recipe.folder / "go.sum").read_text(encoding="utf-8")
-    lines = [line.split() for line in text.splitlines()]
-    return [
-        _module(path, version, digest, name)
-        for path, version, digest in lines
-        if not version.endswith("/go.mod")
+def required(name: str, recipe: Recipe) -> list[Component]:
+    """The modules that a ``go.mod`` requires, at the versions that its binary gets; some may not be in it.
+
+    Of a module that is replaced, what stands for it; digests are those of ``go.sum``.
+    """
+    sums = [line.split() for line in (recipe.folder / "go.sum").read_text(encoding="utf-8").splitlines()]
+    digests = {(path, version): digest for path, version, digest in sums}
+    text = (recipe.folder / "go.mod").read_text(encoding="utf-8")
+    instead = {found[1]: (found[2], found[3]) for found in REPLACED.finditer(text)}
+    wanted = [instead.get(path, (path, version)) for path, version in REQUIRED.findall(text)]
+    return [_module("stdlib", recipe.go_versions()[1], "", name)] + [
+        _module(path, version, digests.get((path, version), ""), name) for path, version in wanted
     ]
 
 
