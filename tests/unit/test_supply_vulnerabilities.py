@@ -12,9 +12,7 @@ from typing import Any
 
 import pytest
 
-from socle import tools
-from socle.cli.app import run
-from socle.errors import ExitCode, SocleError
+from socle.errors import SocleError
 from socle.paths import project_root
 from socle.supply import debian, osv, sources, statements, vex
 from socle.supply.bom import Component, Property, bill
@@ -351,30 +349,3 @@ def test_no_stack_comes_from_a_repository() -> None:
     code = [*project_root().glob("src/**/*.py"), *project_root().glob("stacks/**/*.py")]
     remote = r"\bRemote(?:Git|Stack|Workspace)|create_or_select_remote|\bGitRepo|repo_url"
     assert [path.name for path in code if re.search(remote, path.read_text("utf-8"))] == []
-
-
-@pytest.mark.parametrize(("events", "code"), [([{"introduced": "0"}], 1), ([{"introduced": "999.0.0"}], 0)])
-def test_the_command_says_what_has_to_be_done(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    events: list[dict[str, str]],
-    code: int,
-) -> None:
-    monkeypatch.setattr(tools, "build", lambda _names, _tell: {})
-    package = {"ecosystem": "PyPI", "name": "jinja2"}
-    affected_ = [{"package": package, **ranged(*events, kind="ECOSYSTEM")}]
-    place = written(tmp_path / "osv", id="PYSEC-2026-99", affected=affected_)
-    assert run(["vulnerabilities", "--kit", "--osv", str(place), "--json"]) == code
-    told = json.loads(capsys.readouterr().out)
-    assert [finding["id"] for finding in told["findings"]] == ["PYSEC-2026-99"] * code
-    assert told["not_evaluated"] == ["Debian packages of the nodes: --kit"]
-    assert {entry["analysis"]["state"] for entry in told["vulnerabilities"]} >= {
-        "exploitable",
-        "not_affected",
-    }
-
-
-def test_the_command_says_what_is_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(tools, "build", lambda _names, _tell: {})
-    assert run(["vulnerabilities", "--kit", "--osv", str(tmp_path / "no")]) == ExitCode.PREREQUISITE

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 
-from socle import tools
 from socle.cli.app import app, err, examples, options, out
-from socle.deploy.deployment import BINARIES
 from socle.errors import ExitCode
-from socle.site import Site
 
 if TYPE_CHECKING:
-    from socle.supply.bom import Component
-    from socle.supply.judgement import Judged, Known
-    from socle.supply.osv import Record
+    from socle.supply.judgement import Known
+    from socle.supply.survey import Survey
 
 STYLES = {"exploitable": "bold red", "in_triage": "yellow", "not_affected": "green"}
 EXAMPLES = examples(
@@ -53,64 +47,20 @@ def vulnerabilities(
 
     Exit codes: 1 something has to be done, 4 a database is not there, 6 a node does not answer.
     """
+    from socle.supply.survey import Databases, survey  # noqa: PLC0415 - loads slowly
+
     given = options(context)
     site = given.load()
-    named = site.settings.vulnerabilities
-    sources = (
-        osv or (site.folder / named.osv if named.osv else None),
-        debian_tracker or (site.folder / named.debian_tracker if named.debian_tracker else None),
-    )
+    named = Databases.of_site(site)
+    databases = Databases(osv or named.osv, debian_tracker or named.debian_tracker)
     with err.status("reading what is in the kit and on the nodes") as line:
-        judged, limits = judge_site(site, *sources, nodes=not kit_only, tell=line.update)
+        found = survey(site, databases, lambda progress: line.update(str(progress)), nodes=not kit_only)
     if given.json:
-        out.print_json(data=_plain(judged, limits))
+        out.print_json(data=_plain(found))
     else:
-        show_known(judged.known)
-        _show_work(judged, limits)
-    raise typer.Exit(ExitCode.FAILED if judged.findings else ExitCode.OK)
-
-
-def judge_site(
-    site: Site, osv: Path | None, tracker: Path | None, *, nodes: bool, tell: Any
-) -> tuple[Judged, list[str]]:
-    """All that is known of the kit, a site's own binaries and its nodes; and what could not be judged."""
-    from socle.supply import debian, judgement, sources, statements  # noqa: PLC0415 - load slowly
-    from socle.supply import osv as databases  # noqa: PLC0415
-
-    placed = statements.load()
-    binaries = tools.build(BINARIES, lambda progress: tell(str(progress)))
-    parts: list[Component] = list(sources.kit(binaries)[1])
-    own = {name: _own(site, name) for name in BINARIES}
-    parts += [
-        part for name, path in own.items() if path for part in sources.built(f"{name} of the site", path)
-    ]
-    hosts = list(site.hosts.values()) if nodes else []
-    with ThreadPoolExecutor(8) as pool:
-        for _subject, installed in pool.map(lambda host: sources.node(site, host), hosts):
-            parts += installed
-    parts = sources.merged(parts)
-    wanted = [one for part in parts if (one := databases.packaged(part)) is not None]
-    records: list[Record] = databases.read(osv, wanted) if osv else []
-    records += debian.read(tracker, wanted) if tracker else []
-    judged = judgement.judge(parts, records, placed, datetime.now(UTC).date())
-    judged = judgement.with_proofs(
-        judged, [*statements.unproved(placed), *statements.present(placed, binaries)]
-    )
-    return judged, _limits(osv, tracker, nodes=nodes)
-
-
-def _limits(osv: Path | None, tracker: Path | None, *, nodes: bool) -> list[str]:
-    told = {
-        "Go modules and Python packages, beside what is stated: no OSV database is named": osv is None,
-        "Debian packages of the nodes: no copy of Debian's tracker is named": nodes and tracker is None,
-        "Debian packages of the nodes: --kit": not nodes,
-    }
-    return [text for text, holds in told.items() if holds]
-
-
-def _own(site: Site, name: str) -> Path | None:
-    own = getattr(site.settings.binaries, name.replace("-", "_"))
-    return tools.resolve(name, tools.BinaryOverride(Path(own.path), own.sha256)) if own else None
+        show_known(found.judged.known)
+        _show_work(found)
+    raise typer.Exit(ExitCode.FAILED if found.judged.findings else ExitCode.OK)
 
 
 def show_known(known: Sequence[Known]) -> None:
@@ -133,24 +83,24 @@ def _state(one: Known) -> str:
     return one.statement.statement.state if one.statement else "in_triage"
 
 
-def _show_work(judged: Judged, limits: list[str]) -> None:
-    waiting = {one.id for one in judged.known if one.statement is None and one.fixed is None}
+def _show_work(found: Survey) -> None:
+    waiting = {one.id for one in found.judged.known if one.statement is None and one.fixed is None}
     if waiting:
         out.print(f"{len(waiting)} in Debian's packages wait for a fix", highlight=False)
-    for text in limits:
+    for text in found.not_evaluated:
         out.print(f"not evaluated: {text}", style="yellow", highlight=False, soft_wrap=True)
-    for finding in judged.findings:
+    for finding in found.judged.findings:
         text = f"{finding.kind}: {finding.component} {finding.version}: {finding.id}: {finding.what}"
         out.print(text, style="red", markup=False, highlight=False, soft_wrap=True)
-    if not judged.findings:
+    if not found.judged.findings:
         out.print("[green]✓[/green] all that is known has a statement that holds", highlight=False)
 
 
-def _plain(judged: Judged, limits: list[str]) -> dict[str, Any]:
+def _plain(found: Survey) -> dict[str, Any]:
     from socle.supply import vex  # noqa: PLC0415 - loads slowly
 
     return {
-        "vulnerabilities": vex.plain(judged.known),
-        "findings": [asdict(finding) for finding in judged.findings],
-        "not_evaluated": limits,
+        "vulnerabilities": vex.plain(found.judged.known),
+        "findings": [asdict(finding) for finding in found.judged.findings],
+        "not_evaluated": list(found.not_evaluated),
     }
