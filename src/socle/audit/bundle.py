@@ -81,7 +81,21 @@ def read(bundle: Path) -> tuple[Facts, Audit]:
     Raises:
         SocleError: it is no bundle, or its facts are of another version of the form.
     """
-    return read_facts(bundle / FACTS), Audit.model_validate_json(_content(bundle / AUDIT))
+    return read_facts(bundle / FACTS), read_audit(bundle)
+
+
+def read_audit(bundle: Path) -> Audit:
+    """The verdicts of a bundle.
+
+    Raises:
+        SocleError: it is no bundle of this version of the kit.
+    """
+    try:
+        return Audit.model_validate_json(_content(bundle / AUDIT))
+    except ValueError as error:
+        raise SocleError(
+            "are no verdicts of this version", where=str(bundle / AUDIT), write="use the kit that made it"
+        ) from error
 
 
 def read_facts(path: Path) -> Facts:

@@ -14,6 +14,12 @@ FILE = "policies/catalogue/secnumcloud-3.2.yml"
 
 
 @cache
+def chapters() -> Mapping[str, str]:
+    """Titles of the chapters by number, in French."""
+    return MappingProxyType(dict(read(project_root() / FILE).root["chapters"]))
+
+
+@cache
 def load() -> Mapping[str, Requirement]:
     """The requirements by id, in the order of the referential."""
     root = read(project_root() / FILE).root["requirements"]

@@ -159,6 +159,46 @@ def coverage(context: typer.Context) -> None:
     raise typer.Exit(ExitCode.FAILED if holes else ExitCode.OK)
 
 
+@audit.command(
+    epilog=examples("socle audit report rapport/", "socle audit report rapport/ --form html --form ods")
+)
+def report(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write.")],
+    form: Annotated[
+        list[str] | None,
+        typer.Option(help="html, pdf, ods, csv, oscal…; all when not said; may be repeated."),
+    ] = None,
+    bundle: Annotated[
+        Path | None, typer.Option(help="The bundle to tell of; the site's latest when not said.")
+    ] = None,
+) -> None:
+    """Write an audit as an auditor reads it: French page and PDF, grid (ODS, CSV), OSCAL, JUnit, SARIF and more.
+
+    Exit codes: 1 there is no bundle yet, 4 a library that PDF files need is missing.
+    """
+    from socle.audit.report import FORMS, write  # noqa: PLC0415 - loads slowly
+    from socle.audit.report.of_bundle import content_of  # noqa: PLC0415 - beside its parts
+
+    given = options(context)
+    site = given.load()
+    unknown = [name for name in form or [] if name not in FORMS]
+    if unknown:
+        raise SocleError(
+            f"no form {unknown[0]}",
+            where="--form",
+            expected=" or ".join(FORMS),
+            exit_code=ExitCode.USAGE,
+        )
+    with err.status("writing"):
+        written = write(folder, content_of(site, bundle), form or FORMS)
+    if given.json:
+        out.print_json(data={name: str(path) for name, path in written.items()})
+        return
+    for path in written.values():
+        out.print(str(path), highlight=False, soft_wrap=True)
+
+
 def _run(context: typer.Context, kind: Kind, file: Path | None, keep: bool) -> None:
     # The libraries of collectors take seconds to load.
     from socle.audit.collect import collect  # noqa: PLC0415
