@@ -173,7 +173,7 @@ def report(
         Path | None, typer.Option(help="The bundle to tell of; the site's latest when not said.")
     ] = None,
 ) -> None:
-    """Write an audit as an auditor reads it: French page and PDF, grid (ODS, CSV), OSCAL, JUnit, SARIF and more.
+    """Write an audit as an auditor reads it: French page, PDF, grid (ODS, CSV), OSCAL, JUnit, SARIF…
 
     Exit codes: 1 there is no bundle yet, 4 a library that PDF files need is missing.
     """

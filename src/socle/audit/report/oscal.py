@@ -121,7 +121,7 @@ def plan_of_action(shown: Content) -> bytes:
         }
         for control, judgement in shown.failures
     ]
-    nothing = {
+    nothing: dict[str, Any] = {
         "uuid": ids.of("nothing"),
         "title": "Aucun écart constaté",
         "description": "Aucun contrôle évalué n’est en écart.",

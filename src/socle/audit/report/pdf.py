@@ -19,7 +19,7 @@ def render(shown: Content) -> bytes:
         raise SocleError(
             "the libraries that draw PDF files are missing",
             where="rapport.pdf",
-            write="apt install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0, or leave pdf out (--form)",
+            write="apt install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0, or leave pdf out",
             exit_code=ExitCode.PREREQUISITE,
         ) from error
     page = HTML(string=html.render(shown, paper=True).decode(), url_fetcher=_nothing)
