@@ -18,6 +18,7 @@ rule: I4
 applies_to: [salles-overlay]
 reason: The cards of the second room know no other cipher before their new firmware.
 compensation: The optical layer below encrypts as well.
+owner: anne.lefevre
 decided_by: elise.fontaine
 start: {start}
 end: {end}

@@ -8,6 +8,7 @@ from socle.audit import controls as control_files
 from socle.audit import requirements as requirement_file
 from socle.audit.judging import judge_all
 from socle.audit.model import Audit, Control, Facts, Requirement
+from socle.audit.register import registered, waived
 from socle.audit.verdicts import verdicts
 
 LIMITS = (
@@ -24,13 +25,15 @@ def evaluate(
     """The audit of a site from its facts alone."""
     chosen = control_files.load() if controls is None else controls
     wanted = requirement_file.load() if requirements is None else requirements
-    judgements = judge_all(chosen, facts)
+    judgements, wrong_waivers = waived(chosen, judge_all(chosen, facts), facts)
+    register, wrong_evidence = registered(wanted, facts)
     return Audit(
         site=facts.site,
         kind=facts.kind,
         moment=facts.ended,
         tool=facts.tool,
         limits=LIMITS,
+        faults=(*wrong_waivers, *wrong_evidence),
         judgements=judgements,
-        verdicts=verdicts(wanted, chosen, judgements, facts.services),
+        verdicts=verdicts(wanted, chosen, judgements, facts.services, register),
     )

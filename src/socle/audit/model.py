@@ -180,5 +180,6 @@ class Audit(_Record):
     moment: datetime
     tool: str
     limits: tuple[str, ...] = Field((), description="What this run cannot say, in French")
+    faults: tuple[str, ...] = Field((), description="What is wrong with waivers and evidence, in French")
     judgements: tuple[Judgement, ...]
     verdicts: tuple[Verdict, ...]

@@ -47,6 +47,7 @@ class AuditExit(IntEnum):
     CONFORME = 0
     NON_CONFORME = 10
     NOT_EVALUATED = 11
+    WRONG_REGISTER = 12
 
 
 def exit_code(result: Audit) -> AuditExit:
@@ -54,6 +55,8 @@ def exit_code(result: Audit) -> AuditExit:
     found = {judgement.status for judgement in result.judgements}
     if Status.NON_CONFORME in found:
         return AuditExit.NON_CONFORME
+    if result.faults:
+        return AuditExit.WRONG_REGISTER
     if Status.NOT_EVALUATED in found or not result.judgements:
         return AuditExit.NOT_EVALUATED
     return AuditExit.CONFORME
@@ -69,7 +72,8 @@ def static(
 ) -> None:
     """Judge the site's files, rendered configuration and history, before anything is deployed.
 
-    Exit code: 10 when something is not in conformity, 11 when something could not be evaluated.
+    Exit code: 10 when something is not in conformity, 12 when the registers are wrong, 11 when something
+    could not be evaluated.
     """
     _run(context, "static", facts, bundle)
 
@@ -82,7 +86,8 @@ def live(
 ) -> None:
     """Judge the running cloud: hosts, services, APIs, OpenBao, listeners, with read-only accounts.
 
-    Exit code: 10 when something is not in conformity, 11 when something could not be evaluated.
+    Exit code: 10 when something is not in conformity, 12 when the registers are wrong, 11 when something
+    could not be evaluated.
     """
     _run(context, "live", facts, bundle)
 
@@ -233,6 +238,8 @@ def show(result: Audit) -> None:
     rest = [judgement for judgement in result.judgements if judgement.status is not Status.CONFORME]
     if rest:
         out.print(_judgements(rest))
+    for fault in result.faults:
+        out.print(fault, style="bold red", markup=False, highlight=False, soft_wrap=True)
     counted = Counter(judgement.status for judgement in result.judgements)
     out.print(", ".join(f"{counted[status]} {status.value}" for status in Status if counted[status]))
     for limit in result.limits:

@@ -15,6 +15,7 @@ from socle.site.addresses import allot
 from socle.site.checks import run
 from socle.site.classes import Classes
 from socle.site.document import Document, Fault, SiteErrors, read
+from socle.site.evidence import Evidence
 from socle.site.hosts import HostsFile, hosts_of
 from socle.site.messages import faults_of
 from socle.site.model import Site
@@ -122,6 +123,7 @@ def _parts(reading: _Reading) -> Parts:
         equipment=reading.part("equipment.yml", Equipment),
         registry=reading.optional("registry.yml", Registry),
         waivers=_folder(reading, "derogations", Waiver),
+        evidence=_folder(reading, "evidence", Evidence),
         records=_records(reading),
         tenants=_folder(reading, "tenants", Tenant),
         tenant_files=frozenset(path.stem for path in reading.files("tenants")),
@@ -168,7 +170,8 @@ def _site(folder: Path, parts: Parts) -> Site:
         segments=complete.segments.value,
         suppliers=complete.suppliers.value.suppliers,
         equipment=complete.equipment.value.equipment,
-        waivers={name.split(".")[0]: part.value for name, part in parts.waivers.items()},
+        waivers={name.rpartition(".")[0]: part.value for name, part in parts.waivers.items()},
+        evidence={name.rpartition(".")[0]: part.value for name, part in parts.evidence.items()},
         records={name: getattr(part.value, name) for name, part in parts.records.items()},
         tenants=tenants,
         registry=registry,

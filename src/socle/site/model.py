@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from socle.catalogue.model import Zone
 from socle.site.addresses import TenantSubnet
 from socle.site.classes import Classes, Flavor, Quota
+from socle.site.evidence import Evidence
 from socle.site.hosts import Group, Host
 from socle.site.people import People
 from socle.site.registry import Registry, State
@@ -55,6 +56,7 @@ class Site:
     suppliers: Mapping[str, Supplier]
     equipment: Mapping[str, Item]
     waivers: Mapping[str, Waiver]
+    evidence: Mapping[str, Evidence]
     tenants: Mapping[str, Tenant]
     registry: Registry
     subnets: Mapping[str, tuple[TenantSubnet, ...]]

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from socle.site.classes import Classes
 from socle.site.document import Document, Fault
+from socle.site.evidence import Evidence
 from socle.site.hosts import HostsFile
 from socle.site.people import People
 from socle.site.registry import Registry
@@ -61,6 +62,7 @@ class Parts:
     equipment: Part[Equipment] | None
     registry: Part[Registry] | None
     waivers: dict[str, Part[Waiver]]
+    evidence: dict[str, Part[Evidence]]
     records: dict[str, Part[BaseModel]]
     tenants: dict[str, Part[Tenant]]
     tenant_files: frozenset[str]

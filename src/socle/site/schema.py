@@ -15,6 +15,7 @@ from pydantic import BaseModel, TypeAdapter
 from socle.catalogue.model import Component
 from socle.paths import project_root
 from socle.site.classes import Classes
+from socle.site.evidence import Evidence
 from socle.site.hosts import HostsFile
 from socle.site.people import People
 from socle.site.records import REGISTERS
@@ -38,6 +39,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "registry": Registry,
     "tenant": Tenant,
     "derogation": Waiver,
+    "evidence": Evidence,
     "vulnerabilities": StatementsFile,
     **{f"records-{name}": model for name, model in REGISTERS.items()},
 }

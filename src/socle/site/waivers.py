@@ -9,26 +9,38 @@ from pydantic_core import PydanticCustomError
 
 from socle.site.fields import Day, Entry, Slug, Text
 
+LONGEST = 366
+"""Days: twelve months, in a leap year too."""
+
 
 class Waiver(Entry):
     """A rule that is not followed, where, why, by whose decision and until when."""
 
-    rule: Text = Field(examples=["I4"])
+    rule: Text = Field(
+        description="A rule of the site's files (I4), of BP-028 (anssi-bp-028-r58) or a control of the audit",
+        examples=["I4"],
+    )
     applies_to: tuple[Text, ...] = Field(min_length=1)
     reason: Text
     compensation: Text
-    decided_by: Slug = Field(description="Login of a person of people.yml")
+    owner: Slug = Field(description="Login of the person of people.yml who answers for the repair")
+    decided_by: Slug = Field(description="Login of another person of people.yml, who accepts the risk")
     start: Day
     end: Day
 
     @model_validator(mode="after")
     def _end_after_start(self) -> Self:
         if self.end <= self.start:
-            context = {
-                "kind": "the waiver ends before it starts",
-                "expected": f"an end after {self.start}",
-                "example": "end: …",
-                "at": ("end",),
-            }
-            raise PydanticCustomError("socle", "{kind}", context)
+            raise _wrong("the waiver ends before it starts", f"an end after {self.start}", "end")
+        if (self.end - self.start).days > LONGEST:
+            raise _wrong("the waiver is longer than twelve months", "at most twelve months", "end")
+        if self.owner == self.decided_by:
+            raise _wrong("the owner of the waiver decided it", "another person", "decided_by")
+        if any("*" in subject for subject in self.applies_to):
+            raise _wrong("the waiver is for everything", "hosts or other subjects by name", "applies_to")
         return self
+
+
+def _wrong(kind: str, expected: str, at: str) -> PydanticCustomError:
+    context = {"kind": kind, "expected": expected, "example": f"{at}: …", "at": (at,)}
+    return PydanticCustomError("socle", "{kind}", context)

@@ -15,6 +15,7 @@ from socle.audit.collect import (
     hosts,
     network,
     openbao,
+    register,
     rendered,
     repository,
     services,
@@ -29,6 +30,7 @@ from socle.site import Site
 
 COLLECTORS: Final[tuple[Collector, ...]] = (
     *site_files.COLLECTORS,
+    *register.COLLECTORS,
     *rendered.COLLECTORS,
     *repository.COLLECTORS,
     *stacks.COLLECTORS,

@@ -18,6 +18,7 @@ from socle.site.checks import (
     prefixes,
     records,
     references,
+    register,
     segments,
     tenants,
 )
@@ -37,6 +38,7 @@ CHECKS: tuple[Check, ...] = (
     *segments.CHECKS,
     *invariants.CHECKS,
     *records.CHECKS,
+    *register.CHECKS,
 )
 
 

@@ -9,10 +9,8 @@ from socle.site.document import Fault
 from socle.site.hosts import HostsFile
 from socle.site.messages import suggestion
 from socle.site.parts import Part
-from socle.site.people import People
 from socle.site.settings import Settings
 from socle.site.suppliers import Equipment, Suppliers
-from socle.site.waivers import Waiver
 
 
 def flavors_name_classes(classes: Part[Classes]) -> Iterator[Fault]:
@@ -116,19 +114,6 @@ def equipment_names_hosts(equipment: Part[Equipment], hosts: Part[HostsFile]) ->
             owners.setdefault(host, name)
 
 
-def waivers_are_signed_by_people(waivers: dict[str, Part[Waiver]], people: Part[People]) -> Iterator[Fault]:
-    """A waiver is the decision of a person of the site."""
-    for part in waivers.values():
-        login = part.value.decided_by
-        if login not in people.value.people:
-            yield part.fault(
-                "decided_by",
-                what=f"`{login}` is nobody of people.yml",
-                expected="a login of people.yml",
-                write=suggestion(login, list(people.value.people)) or "name a person of the site",
-            )
-
-
 CHECKS = (
     flavors_name_classes,
     ceilings_are_above_quotas,
@@ -136,5 +121,4 @@ CHECKS = (
     shares_add_up,
     equipment_has_suppliers,
     equipment_names_hosts,
-    waivers_are_signed_by_people,
 )

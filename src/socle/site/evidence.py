@@ -1,0 +1,45 @@
+"""``evidence/*.yml``: documents that people answer for, where no machine can judge alone."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from socle.site.fields import Day, Entry, Sha256, Slug, Text
+
+
+class Evidence(Entry):
+    """One document: what it is, where it is kept, who owns and who signed it, and how long it is good."""
+
+    title: Text
+    requirements: tuple[Text, ...] = Field(min_length=1, examples=[["5.2.a", "5.2.b"]])
+    file: Text | None = Field(None, description="Path below the site folder")
+    reference: Text | None = Field(None, description="Where it is kept, when it is not in the site folder")
+    sha256: Sha256 = Field(description="Hash of the document")
+    owner: Slug = Field(description="Login of a person of people.yml")
+    signed_by: Slug = Field(description="Login of another person of people.yml")
+    effective: Day
+    valid_until: Day
+    signature: Text | None = Field(
+        None, description="Detached PGP signature of the file by `signed_by`, path below the site folder"
+    )
+
+    @model_validator(mode="after")
+    def _plausible(self) -> Self:
+        if (self.file is None) == (self.reference is None):
+            raise _wrong("a document is kept at one place", "`file` or `reference`", "file: …", "file")
+        if self.valid_until <= self.effective:
+            wanted = f"a day after {self.effective}"
+            raise _wrong("it ends before it begins", wanted, "valid_until: …", "valid_until")
+        if self.owner == self.signed_by:
+            raise _wrong("its owner signed it", "another person", "signed_by: …", "signed_by")
+        if self.signature and not self.file:
+            raise _wrong("a signature without its file proves nothing", "`file`", "file: …", "signature")
+        return self
+
+
+def _wrong(kind: str, expected: str, example: str, at: str) -> PydanticCustomError:
+    context = {"kind": kind, "expected": expected, "example": example, "at": (at,)}
+    return PydanticCustomError("socle", "{kind}", context)

@@ -1,0 +1,235 @@
+"""Waivers and evidence: what counts, until when, and every way in which they are wrong."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from socle.audit import controls, requirements
+from socle.audit.collect.register import COLLECTORS
+from socle.audit.evaluating import evaluate
+from socle.audit.model import Fact, Facts, Status
+from socle.audit.mutations import mutated
+from socle.audit.register import registered, waived
+from socle.paths import project_root
+from socle.site import SiteErrors, load
+from tests.unit.audit_golden import golden
+
+CONTROL = "supplier-control-outside-eu"
+WAIVER = {
+    "rule": CONTROL,
+    "applies_to": ["lab"],
+    "reason": "r",
+    "compensation": "c",
+    "owner": "a",
+    "decided_by": "b",
+    "start": "2026-06-01",
+    "end": "2027-05-31",
+}
+ENTRY = {
+    "title": "Politique",
+    "requirements": ["5.2.a"],
+    "sha256": "0" * 64,
+    "owner": "a",
+    "signed_by": "b",
+    "effective": "2026-06-01",
+    "valid_until": "2027-05-31",
+    "signature": "absent",
+}
+DAY = datetime(2026, 11, 29, 12, tzinfo=UTC)
+
+
+def facts(waivers: dict[str, Any], entries: dict[str, Any], moment: datetime = DAY) -> Facts:
+    """A lab where one control fails, with these registers."""
+    broken = mutated(controls.named(CONTROL), golden("lab"))
+    more = (
+        Fact(name="register.waivers", subject="lab", value=waivers),
+        Fact(name="register.evidence", subject="lab", value=entries),
+    )
+    return broken.model_copy(update={"facts": (*broken.facts, *more), "started": moment, "ended": moment})
+
+
+def status(read: Facts) -> Status:
+    return next(j.status for j in evaluate(read).judgements if j.control == CONTROL)
+
+
+def test_a_waiver_that_runs_sets_apart_and_is_never_green() -> None:
+    assert status(facts({}, {})) is Status.NON_CONFORME
+    result = evaluate(facts({"w": WAIVER}, {}))
+    assert status(facts({"w": WAIVER}, {})) is Status.WAIVED
+    assert {v.status for v in result.verdicts if v.requirement == "19.6.c"} <= {
+        Status.WAIVED,
+        Status.NON_CONFORME,
+    }
+    assert result.faults == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"end": "2026-11-28"}, "échue le 28/11/2026"),
+        ({"rule": "no-such-control"}, "n’est ni un contrôle"),
+        ({"applies_to": ["elsewhere"]}, "n’est pas un sujet"),
+    ],
+)
+def test_a_wrong_waiver_covers_nothing_and_is_told(change: dict[str, Any], said: str) -> None:
+    read = facts({"w": {**WAIVER, **change}}, {})
+    assert status(read) is Status.NON_CONFORME
+    assert any(said in fault for fault in evaluate(read).faults)
+
+
+def test_a_waiver_ends_with_its_day_in_paris() -> None:
+    last = {"w": {**WAIVER, "end": "2026-11-29"}}
+    assert status(facts(last, {}, datetime(2026, 11, 29, 22, 59, tzinfo=UTC))) is Status.WAIVED
+    assert status(facts(last, {}, datetime(2026, 11, 29, 23, 1, tzinfo=UTC))) is Status.NON_CONFORME
+
+
+def test_a_control_that_admits_none_is_not_waived() -> None:
+    strict = {**controls.load(), CONTROL: controls.named(CONTROL).model_copy(update={"waivable": False})}
+    read = facts({"w": WAIVER}, {})
+    judgements = [j for j in evaluate(facts({}, {})).judgements if j.control == CONTROL]
+    found, faults = waived(strict, judgements, read)
+    assert [j.status for j in found] == [Status.NON_CONFORME]
+    assert "n’admet pas" in faults[0]
+
+
+def test_evidence_that_is_current_is_said_and_never_called_conform() -> None:
+    verdict = next(v for v in evaluate(facts({}, {"p": ENTRY})).verdicts if v.requirement == "5.2.a")
+    assert verdict.status is Status.EVIDENCE
+    assert "evidence/p.yml" in verdict.evidence[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"valid_until": "2026-11-28"}, "périmée depuis le 28/11/2026"),
+        ({"effective": "2026-12-01"}, "à venir"),
+        ({"effective": "2025-01-01"}, "trop ancienne"),
+        ({"signature": "invalid"}, "signature non valable"),
+    ],
+)
+def test_evidence_that_does_not_count_is_told_why(change: dict[str, Any], why: str) -> None:
+    result = evaluate(facts({}, {"p": {**ENTRY, **change}}))
+    verdict = next(v for v in result.verdicts if v.requirement == "5.2.a")
+    assert verdict.status is Status.NOT_EVALUATED
+    assert why in verdict.reason
+
+
+def test_evidence_for_an_unknown_requirement_is_told() -> None:
+    _register, faults = registered(
+        requirements.load(), facts({}, {"p": {**ENTRY, "requirements": ["99.9.z"]}})
+    )
+    assert "99.9.z" in faults[0]
+
+
+@given(st.dates(), st.dates(), st.integers(0, 3000))
+def test_evidence_never_counts_outside_of_its_days(begin: Any, end: Any, later: int) -> None:
+    entry = {**ENTRY, "effective": begin.isoformat(), "valid_until": end.isoformat()}
+    moment = DAY - timedelta(days=later)
+    found, _faults = registered(requirements.load(), facts({}, {"p": entry}, moment))
+    if "5.2.a" in found.current:
+        assert begin <= moment.date() <= end
+
+
+def site_with(folder: Path, name: str, text: str) -> Path:
+    copy = Path(shutil.copytree(project_root() / "inventories/modele-gip", folder / "modele-gip"))
+    (copy / name).write_text(text, "utf-8")
+    return copy
+
+
+EVIDENCE_FILE = (project_root() / "inventories/modele-gip/evidence/politique-de-securite.yml").read_text(
+    "utf-8"
+)
+WAIVER_FILE = (project_root() / "inventories/modele-gip/derogations/2026-01-temps-de-rekey.yml").read_text(
+    "utf-8"
+)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("owner: anne.lefevre", "owner: nobody", "`nobody` is nobody of people.yml"),
+        ("owner: anne.lefevre", "owner: elise.fontaine", "its owner signed it"),
+        ("valid_until: 2027-08-31", "valid_until: 2026-08-31", "it ends before it begins"),
+        ("file: documents/politique-de-securite.md", "file: ../../etc/passwd", "is not there"),
+        ("sha256: ", "sha256: 0", "64"),
+        ("file: documents/politique-de-securite.md\n", "", "a document is kept at one place"),
+    ],
+)
+def test_wrong_evidence_is_told_with_its_line(tmp_path: Path, old: str, new: str, said: str) -> None:
+    assert old in EVIDENCE_FILE
+    folder = site_with(tmp_path, "evidence/politique-de-securite.yml", EVIDENCE_FILE.replace(old, new))
+    with pytest.raises(SiteErrors) as caught:
+        load(folder)
+    assert "politique-de-securite.yml:" in str(caught.value)
+    assert said in str(caught.value)
+
+
+def test_a_document_that_was_changed_after_its_signature_is_told(tmp_path: Path) -> None:
+    folder = site_with(tmp_path, "documents/politique-de-securite.md", "autre chose\n")
+    with pytest.raises(SiteErrors, match="is not the document that was signed"):
+        load(folder)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("decided_by: elise.fontaine\n", "", "decided_by"),
+        ("decided_by: elise.fontaine", "decided_by: anne.lefevre", "the owner of the waiver decided it"),
+        ("end: 2027-11-01", "end: 2028-01-01", "longer than twelve months"),
+        ("applies_to: [sto1, sto2, sto3, sto4]", 'applies_to: ["*"]', "for everything"),
+    ],
+)
+def test_a_wrong_waiver_file_is_told_with_its_line(tmp_path: Path, old: str, new: str, said: str) -> None:
+    assert old in WAIVER_FILE
+    folder = site_with(tmp_path, "derogations/2026-01-temps-de-rekey.yml", WAIVER_FILE.replace(old, new))
+    with pytest.raises(SiteErrors) as caught:
+        load(folder)
+    assert "2026-01-temps-de-rekey.yml:" in str(caught.value)
+    assert said in str(caught.value)
+
+
+def test_a_signature_is_verified_with_the_persons_own_key(tmp_path: Path) -> None:
+    home = tmp_path / "gpg"
+    home.mkdir(mode=0o700)
+    gpg = [
+        "gpg",
+        "--batch",
+        "--quiet",
+        "--homedir",
+        str(home),
+        "--pinentry-mode",
+        "loopback",
+        "--passphrase",
+        "",
+    ]
+    subprocess.run([*gpg, "--quick-gen-key", "elise", "ed25519/cert,sign+cv25519/encr"], check=True)
+    key = subprocess.run([*gpg, "--export", "--armor"], check=True, capture_output=True, text=True).stdout
+    folder = site_with(tmp_path, "documents/signed.txt", "texte signé\n")
+    signed = folder / "documents/signed.txt"
+    subprocess.run([*gpg, "--armor", "--detach-sign", str(signed)], check=True)
+    subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "gpg-agent"], check=True)
+    digest = hashlib.sha256(signed.read_bytes()).hexdigest()
+    text = EVIDENCE_FILE.replace("documents/politique-de-securite.md", "documents/signed.txt")
+    lines = [f"sha256: {digest}" if line.startswith("sha256") else line for line in text.splitlines()]
+    entry = folder / "evidence/signed.yml"
+    entry.write_text("\n".join([*lines, "signature: documents/signed.txt.asc", ""]), "utf-8")
+    site = load(folder)
+    person = site.people.people["elise.fontaine"]
+    for owner, wanted in (
+        (key, "valid"),
+        (person.pgp_key, "invalid"),
+        (None, "no pgp_key of elise.fontaine"),
+    ):
+        people = site.people.people | {"elise.fontaine": person.model_copy(update={"pgp_key": owner})}
+        object.__setattr__(site, "people", site.people.model_copy(update={"people": people}))
+        (_waivers, evidence) = COLLECTORS[0].read(site)
+        assert evidence.value["signed"]["signature"].startswith(wanted)
