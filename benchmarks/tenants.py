@@ -26,6 +26,7 @@ import hvac
 from measure import lab_site, report
 
 from socle import catalogue, vault
+from socle.catalogue.accounts import DOMAIN
 from socle.cloud import connect
 from socle.lab import Lab
 from socle.paths import project_root, state_dir
@@ -168,11 +169,11 @@ def peer(site: Site, python: Path, plans: list[TenantPlan]) -> dict[str, Any]:
     environment = {
         **os.environ,
         "OS_AUTH_URL": session.auth_url,
-        "OS_USERNAME": "admin",
+        "OS_USERNAME": session.account,
         "OS_PASSWORD": session.password,
-        "OS_PROJECT_NAME": "admin",
-        "OS_USER_DOMAIN_NAME": "Default",
-        "OS_PROJECT_DOMAIN_NAME": "Default",
+        "OS_PROJECT_NAME": DOMAIN,
+        "OS_USER_DOMAIN_NAME": DOMAIN,
+        "OS_PROJECT_DOMAIN_NAME": DOMAIN,
         "OS_REGION_NAME": session.region,
         "OS_CACERT": session.ca_file,
         "OS_INTERFACE": "public",

@@ -13,18 +13,35 @@ def identity_users(catalogue: Entries) -> list[str]:
     return [name for name, entry in catalogue.items() if (entry.get("identity") or {}).get("user")]
 
 
-def identity_accounts(catalogue: Entries, logins: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Accounts with their roles in the project of services; ``logins`` are what ``account`` looks up."""
-    return [
-        {**account, "roles": list(catalogue[name]["identity"].get("roles") or ["service"])}
+def identity_accounts(
+    catalogue: Entries, logins: Mapping[str, Mapping[str, Any]], own: Mapping[str, list[str]]
+) -> list[dict[str, Any]]:
+    """Accounts with their roles in their project.
+
+    Args:
+        logins: what ``account`` looks up for each.
+        own: the provider's own accounts with their roles.
+    """
+    roles = {
+        name: list(catalogue[name]["identity"].get("roles") or ["service"])
         for name in identity_users(catalogue)
+    }
+    return [
+        {**account, "roles": held, "provider": name in own}
+        for name, held in (roles | dict(own)).items()
         for account in logins[name]["accepted"]
     ]
 
 
-def identity_former(logins: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Names of accounts that a rotation has retired."""
-    return [name for login in logins.values() for name in login["refused"]]
+def identity_former(
+    logins: Mapping[str, Mapping[str, Any]], own: Mapping[str, list[str]]
+) -> list[dict[str, Any]]:
+    """Accounts that a rotation has retired."""
+    return [
+        {"name": former, "provider": name in own}
+        for name, login in logins.items()
+        for former in login["refused"]
+    ]
 
 
 def key_files(ring: Mapping[str, Any], folder: str) -> list[dict[str, Any]]:

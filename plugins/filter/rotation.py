@@ -6,13 +6,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 
-def account_logins(paths: Sequence[str], accounts: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+def account_logins(
+    paths: Sequence[str], accounts: Sequence[Mapping[str, Any]], provider: Mapping[str, Any]
+) -> dict[str, list[Any]]:
     """Logins by what is expected of them; ``accounts`` are what ``account`` looks up for each path."""
     accepted, refused = [], []
     for path, account in zip(paths, accounts, strict=True):
-        kind = path.partition("/")[2]
-        accepted.append({"kind": kind, "name": account["name"], "password": account["password"]})
-        refused += [{"kind": kind, **old} for old in account["old"]]
+        component, _slash, kind = path.partition("/")
+        what = {"kind": kind}
+        if component in provider["accounts"]:
+            what["domain"] = provider["domain"]
+        accepted.append({**what, "name": account["name"], "password": account["password"]})
+        refused += [{**what, **old} for old in account["old"]]
     return {"accepted": accepted, "refused": refused}
 
 

@@ -7,19 +7,24 @@ DOCUMENTATION = r"""
 module: identity
 short_description: Ensure the accounts of services and the service catalogue in Keystone
 description:
-  - Runs on a controller, logs in as C(admin) and creates or corrects what differs. Nothing that it does not
-    know is removed, but for the roles that an account of a service holds in the project C(service), and the
-    accounts that are named as former.
-  - When C(admin) cannot log in with the password, C(keystone-manage bootstrap) sets it; that needs Keystone's
-    database only.
+  - Runs on a controller, logs in as the deployer and creates or corrects what differs. Nothing that it does
+    not know is removed, but for the roles that an account holds in its project, and the accounts that are
+    named as former.
+  - When the deployer cannot log in, C(keystone-manage bootstrap) opens the account C(admin) with a password
+    that only this process knows, which makes the deployer; that needs Keystone's database only.
+  - C(admin) is closed at the end, whoever opened it.
   - What Keystone keeps of a password cannot be compared, so a keyed digest of each is remembered on the node;
     an account is asked to log in only when the digest is missing or differs.
 options:
   url: {description: Keystone on this node, type: str, required: true}
-  password: {description: Password of C(admin), type: str, required: true}
+  provider: {description: Domain of the provider and its project, type: str, required: true}
+  deployer: {description: The account of the provider to log in as, by its name, type: str, required: true}
+  roles: {description: Roles beside those of Keystone itself, type: list, elements: str, default: []}
   region: {description: Region of all endpoints, type: str, required: true}
   accounts:
-    description: Accounts of services in the domain C(default), with their roles in the project C(service).
+    description: >-
+      Accounts of services in the domain C(default), with their roles in the project C(service); those of the
+      provider's machines in its own domain and project.
     type: list
     elements: dict
     default: []
@@ -27,11 +32,15 @@ options:
       name: {description: Account, type: str, required: true}
       password: {description: Password, type: str, required: true}
       roles: {description: Roles, type: list, elements: str, required: true}
+      provider: {description: Whether it is of the provider's domain, type: bool, default: false}
   former:
-    description: Accounts of the domain C(default) that must not be there; their tokens die with them.
+    description: Accounts that must not be there; their tokens die with them.
     type: list
-    elements: str
+    elements: dict
     default: []
+    suboptions:
+      name: {description: Account, type: str, required: true}
+      provider: {description: Whether it is of the provider's domain, type: bool, default: false}
   services:
     description: Entries of the catalogue.
     type: list
@@ -50,9 +59,11 @@ EXAMPLES = r"""
 - name: The catalogue and the accounts of services are in Keystone
   identity:
     url: http://10.0.0.11:5000
-    password: "{{ lookup('secret', 'keystone/admin') }}"
+    provider: provider
+    deployer: deployer
     region: lab
-    accounts: []
+    accounts:
+      - {name: deployer, password: "{{ password }}", roles: [admin], provider: true}
     services: []
 """
 
@@ -64,61 +75,27 @@ import hashlib
 import hmac
 import json
 import os
+import secrets
 import subprocess
-import time
-import urllib.error
-import urllib.request
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.keystone import UNAUTHORIZED, Keystone, RefusedError, login
 
 REMEMBERED = "/var/lib/socle/identity.json"
 INTERFACES = ("public", "internal", "admin")
 PROJECT = "service"
-UNAUTHORIZED, SERVER_ERROR = 401, 500
-# A stranger who guesses passwords must not be able to lock out a service of the cloud.
-OPTIONS = {"ignore_lockout_failure_attempts": True}
-
-
-class RefusedError(Exception):
-    """Keystone answered with an error."""
-
-    def __init__(self, method, path, code, text):
-        super().__init__(f"{method} {path}: {code} {text}")
-        self.code = code
-
-
-class Keystone:
-    """Keystone's API v3 with a token, https://docs.openstack.org/api-ref/identity/v3/."""
-
-    def __init__(self, url, timeout=60):
-        self.url, self.timeout, self.token = url.rstrip("/") + "/v3", timeout, None
-
-    def call(self, method, path, body=None, token=True):
-        """Headers and decoded answer. Raises RefusedError."""
-        request = urllib.request.Request(self.url + path, method=method)  # noqa: S310
-        request.add_header("Content-Type", "application/json")
-        if token:
-            request.add_header("X-Auth-Token", self.token)
-        data = None if body is None else json.dumps(body).encode()
-        try:
-            with urllib.request.urlopen(request, data, timeout=self.timeout) as answer:  # noqa: S310
-                text = answer.read()
-                return answer.headers, (json.loads(text) if text else {})
-        except urllib.error.HTTPError as error:
-            raise RefusedError(
-                method, path, error.code, error.read()[:300].decode(errors="replace")
-            ) from error
-
-    def login(self, name, password, scope=None):
-        """A token for an account of the domain `default`."""
-        user = {"name": name, "domain": {"id": "default"}, "password": password}
-        auth = {"identity": {"methods": ["password"], "password": {"user": user}}}
-        auth["scope"] = scope or "unscoped"
-        headers, _body = self.call("POST", "/auth/tokens", {"auth": auth}, token=False)
-        return headers["X-Subject-Token"]
-
-    def get(self, path):
-        return self.call("GET", path)[1]
+DEFAULT = {"id": "default"}
+BOOTSTRAP = "admin"
+# Nothing stops by itself: neither a stranger who guesses passwords, nor a date, nor a rule for people.
+OPTIONS = dict.fromkeys(
+    (
+        "ignore_lockout_failure_attempts",
+        "ignore_password_expiry",
+        "ignore_change_password_upon_first_use",
+        "ignore_user_inactivity",
+    ),
+    True,
+)
 
 
 class Ensure:
@@ -140,13 +117,27 @@ class Ensure:
         if name not in {entry["id"] for entry in self.keystone.get("/regions")["regions"]}:
             self.change("region " + name, "POST", "/regions", {"region": {"id": name}})
 
-    def project(self):
-        """Id of the project of services."""
-        found = self.by_name("project", "?domain_id=default").get(PROJECT)
+    def domain(self, name):
+        """Id of the provider's domain."""
+        found = self.by_name("domain").get(name)
         if found:
             return found["id"]
-        body = {"project": {"name": PROJECT, "domain_id": "default", "description": "Accounts of services"}}
-        return self.change("project " + PROJECT, "POST", "/projects", body).get("project", {}).get("id")
+        body = {"domain": {"name": name, "description": "The provider's machines and people"}}
+        return self.change("domain " + name, "POST", "/domains", body).get("domain", {}).get("id")
+
+    def project(self, domain, name):
+        """Id of a project for accounts of one kind."""
+        found = self.by_name("project", "?domain_id=" + domain).get(name) if domain else None
+        if found:
+            return found["id"]
+        body = {"project": {"name": name, "domain_id": domain, "description": "Accounts, and nothing else"}}
+        return self.change("project " + name, "POST", "/projects", body).get("project", {}).get("id")
+
+    def own_roles(self, names):
+        there = self.by_name("role")
+        for name in names:
+            if name not in there:
+                self.change("role " + name, "POST", "/roles", {"role": {"name": name}})
 
     def services(self, wanted, region):
         found = {entry["type"]: entry for entry in self.keystone.get("/services")["services"]}
@@ -179,51 +170,62 @@ class Ensure:
             body = {"url": url, "enabled": True}
             self.change(line, "PATCH", "/endpoints/" + found["id"], {"endpoint": body})
 
-    def accounts(self, wanted, project, admin, remembered):
-        """Accounts with their passwords and roles; returns the digests to remember."""
-        users = self.by_name("user", "?domain_id=default")
+    def users(self, domain):
+        """The accounts of a domain by name; none where the domain is not made yet."""
+        return self.by_name("user", "?domain_id=" + domain) if domain else {}
+
+    def accounts(self, wanted, domain, project, remembered):
+        """Accounts of a domain with their passwords and roles; returns the digests to remember."""
+        users = self.users(domain)
         roles = self.by_name("role")
         digests = {}
         for account in wanted:
             name, password = account["name"], account["password"]
-            identifier = self.account(account, users.get(name), remembered.get(name), project)
+            identifier = self.account(account, users.get(name), remembered.get(name), domain, project)
             same = known(remembered.get(name), identifier, password)
             digests[name] = remembered[name] if same else digest(identifier, password)
             self.roles(account, identifier, project, roles)
-        self.exempt(users[admin])
         return digests
 
-    def remove(self, names):
+    def remove(self, names, domain):
         """Accounts that a rotation has retired."""
-        users = self.by_name("user", "?domain_id=default")
+        users = self.users(domain) if names else {}
         for name in names:
             if name in users:
                 self.change("no user " + name, "DELETE", "/users/" + users[name]["id"])
 
-    def account(self, account, found, remembered, project):
+    def close(self):
+        """The account that Keystone was begun with lets nobody in; its tokens die with that."""
+        found = self.users(DEFAULT["id"]).get(BOOTSTRAP)
+        if found and found["enabled"]:
+            body = {"user": {"enabled": False}}
+            self.change(f"user {BOOTSTRAP} is closed", "PATCH", "/users/" + found["id"], body)
+
+    def account(self, account, found, remembered, domain, project):
         name, password = account["name"], account["password"]
         if found is None:
-            body = {"name": name, "domain_id": "default", "password": password, "options": OPTIONS}
-            body.update(default_project_id=project, description="Account of a service")
+            body = {"name": name, "domain_id": domain, "password": password, "options": OPTIONS}
+            body.update(default_project_id=project, description="Account of a machine")
             return self.change("user " + name, "POST", "/users", {"user": body}).get("user", {}).get("id")
         if not found["enabled"]:
             body = {"user": {"enabled": True}}
             self.change(f"user {name} enabled", "PATCH", "/users/" + found["id"], body)
         self.exempt(found)
-        if not known(remembered, found["id"], password) and not self.accepts(name, password):
+        if not known(remembered, found["id"], password) and not self.accepts(name, password, domain):
             body = {"user": {"password": password}}
             self.change("password of user " + name, "PATCH", "/users/" + found["id"], body)
         return found["id"]
 
     def exempt(self, user):
-        if not user.get("options", {}).get("ignore_lockout_failure_attempts"):
+        held = user.get("options", {})
+        if any(held.get(name) != value for name, value in OPTIONS.items()):
             body = {"user": {"options": OPTIONS}}
-            line = f"user {user['name']} is never locked out"
+            line = f"user {user['name']} does not stop by itself"
             self.change(line, "PATCH", "/users/" + user["id"], body)
 
-    def accepts(self, name, password):
+    def accepts(self, name, password, domain):
         try:
-            self.keystone.login(name, password)
+            self.keystone.login(name, password, {"id": domain})
         except RefusedError as refusal:
             if refusal.code == UNAUTHORIZED:
                 return False
@@ -238,7 +240,8 @@ class Ensure:
         for name in sorted(set(account["roles"]) ^ held):
             grant = name in account["roles"]
             line = f"role {name} {'to' if grant else 'from'} user {account['name']}"
-            path = f"/projects/{project}/users/{user}/roles/{roles[name]['id']}"
+            identifier = roles.get(name, {}).get("id")  # none where check mode did not make it
+            path = f"/projects/{project}/users/{user}/roles/{identifier}"
             self.change(line, "PUT" if grant else "DELETE", path)
 
 
@@ -272,7 +275,7 @@ def remember(digests):
 
 
 def bootstrap(password, region):
-    """Create the domain `default`, the account `admin`, the roles; set the password of `admin`."""
+    """Create the domain `default`, the account `admin`, the roles; open `admin` with this password."""
     environment = dict(os.environ, OS_BOOTSTRAP_PASSWORD=password, OS_BOOTSTRAP_REGION_ID=region)
     command = ["runuser", "-u", "keystone", "--", "keystone-manage", "bootstrap"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
@@ -281,45 +284,53 @@ def bootstrap(password, region):
         raise RuntimeError("keystone-manage bootstrap: " + reason)
 
 
-def login(keystone, password, patience=30):
-    """True when `admin` is let in; waits while Keystone does not answer yet."""
-    scope = {"project": {"name": "admin", "domain": {"id": "default"}}}
-    deadline = time.monotonic() + patience
-    while True:
-        try:
-            keystone.token = keystone.login("admin", password, scope)
-        except RefusedError as refusal:
-            if refusal.code == UNAUTHORIZED:
-                return False
-            if refusal.code < SERVER_ERROR or time.monotonic() > deadline:
-                raise
-        except (urllib.error.URLError, OSError) as error:
-            if time.monotonic() > deadline:
-                raise RuntimeError(f"{keystone.url}: no answer: {error}") from error
-        else:
-            return True
-        time.sleep(0.5)
+def enter(module, keystone, deployer):
+    """Log in as the deployer, who is made first where there is none; the lines of what changed.
+
+    Which roles Keystone's own account needs for that, it has from `keystone-manage bootstrap`.
+    """
+    wanted = module.params
+    own = {"name": wanted["provider"]}, wanted["provider"]
+    if login(keystone, deployer["name"], deployer["password"], own, 2 if module.check_mode else 30):
+        return []
+    lines = [f"user {deployer['name']}, by keystone-manage bootstrap"]
+    if module.check_mode:
+        return lines
+    password = secrets.token_urlsafe(32)
+    bootstrap(password, wanted["region"])
+    if not login(keystone, BOOTSTRAP, password, (DEFAULT, BOOTSTRAP)):
+        raise RuntimeError("admin cannot log in with the password that bootstrap has just set")
+    state = Ensure(keystone, check_mode=False)
+    domain = state.domain(wanted["provider"])
+    state.accounts([deployer], domain, state.project(domain, wanted["provider"]), {})
+    if not login(keystone, deployer["name"], deployer["password"], own):
+        raise RuntimeError(f"{deployer['name']} cannot log in though bootstrap has just made it")
+    return lines + state.changes
 
 
 def ensure(module, keystone):
     """All of it; the lines of what changed."""
     wanted = module.params
-    changes = []
-    if not login(keystone, wanted["password"], 2 if module.check_mode else 30):
-        changes.append("admin, by keystone-manage bootstrap")
-        if module.check_mode:
-            return changes
-        bootstrap(wanted["password"], wanted["region"])
-        if not login(keystone, wanted["password"]):
-            raise RuntimeError("admin cannot log in with the password that bootstrap has just set")
+    deployer = next(a for a in wanted["accounts"] if a["provider"] and a["name"] == wanted["deployer"])
+    changes = enter(module, keystone, deployer)
+    if changes and module.check_mode:
+        return changes
     state = Ensure(keystone, module.check_mode)
     state.region(wanted["region"])
-    project = state.project()
+    state.own_roles(wanted["roles"])
+    default, provider = DEFAULT["id"], state.domain(wanted["provider"])
+    places = {
+        False: (default, state.project(default, PROJECT)),
+        True: (provider, state.project(provider, wanted["provider"])),
+    }
     state.services(wanted["services"], wanted["region"])
     remembered = recall()
-    digests = state.accounts(wanted["accounts"], project, "admin", remembered)
-    if wanted["former"]:
-        state.remove(wanted["former"])
+    digests = {}
+    for kind, (domain, project) in places.items():
+        accounts = [account for account in wanted["accounts"] if account["provider"] is kind]
+        digests |= state.accounts(accounts, domain, project, remembered)
+        state.remove([entry["name"] for entry in wanted["former"] if entry["provider"] is kind], domain)
+    state.close()
     if not module.check_mode and digests != remembered:
         remember(digests)
     return changes + state.changes
@@ -330,15 +341,19 @@ def main():
     secret = dict(text, no_log=True)
     account = {"name": text, "password": secret}
     account["roles"] = {"type": "list", "elements": "str", "required": True}
+    account["provider"] = {"type": "bool", "default": False}
+    former = {"name": text, "provider": {"type": "bool", "default": False}}
     service = {"name": text, "type": text, "description": {"type": "str", "default": ""}}
     service.update(dict.fromkeys(INTERFACES, text))
     module = AnsibleModule(
         argument_spec={
             "url": text,
-            "password": secret,
+            "provider": text,
+            "deployer": text,
             "region": text,
+            "roles": {"type": "list", "elements": "str", "default": []},
             "accounts": {"type": "list", "elements": "dict", "default": [], "options": account},
-            "former": {"type": "list", "elements": "str", "default": []},
+            "former": {"type": "list", "elements": "dict", "default": [], "options": former},
             "services": {"type": "list", "elements": "dict", "default": [], "options": service},
         },
         supports_check_mode=True,

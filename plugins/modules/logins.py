@@ -17,7 +17,8 @@ options:
     type: dict
     required: true
   accepted:
-    description: Logins that must be let in, as C(kind), C(name), C(password).
+    description: >-
+      Logins that must be let in, as C(kind), C(name), C(password) and, at Keystone, C(domain) by name.
     type: list
     elements: dict
     default: []
@@ -51,7 +52,7 @@ ACCESS_DENIED = (1045, 1698)
 UNAUTHORIZED = 401
 
 
-def database(servers, name, password):
+def database(servers, name, password, domain=None):
     """MariaDB, as SQLAlchemy does it."""
     import pymysql  # noqa: PLC0415 - there is none where no database is asked
 
@@ -73,7 +74,7 @@ def database(servers, name, password):
     return True
 
 
-def queue(servers, name, password):
+def queue(servers, name, password, domain=None):
     """RabbitMQ, as oslo.messaging does it."""
     import amqp  # noqa: PLC0415 - as above
 
@@ -94,9 +95,10 @@ def queue(servers, name, password):
     return True
 
 
-def identity(servers, name, password):
+def identity(servers, name, password, domain=None):
     """Keystone, for a token without a scope."""
-    user = {"name": name, "domain": {"id": "default"}, "password": password}
+    where = {"name": domain} if domain else {"id": "default"}
+    user = {"name": name, "domain": where, "password": password}
     login = {"identity": {"methods": ["password"], "password": {"user": user}}, "scope": "unscoped"}
     url = servers["identity"].rstrip("/") + "/v3/auth/tokens"
     request = urllib.request.Request(url, json.dumps({"auth": login}).encode(), method="POST")  # noqa: S310
@@ -119,7 +121,7 @@ def disproved(servers, logins, wanted):
     return [
         f"{login['kind']} {verb} {login['name']}"
         for login in logins
-        if TRIED[login["kind"]](servers, login["name"], login["password"]) is not wanted
+        if TRIED[login["kind"]](servers, login["name"], login["password"], login.get("domain")) is not wanted
     ]
 
 
@@ -129,6 +131,7 @@ def main():
         "kind": kinds,
         "name": {"type": "str", "required": True},
         "password": {"type": "str", "required": True, "no_log": True},
+        "domain": {"type": "str"},
     }
     logins = {"type": "list", "elements": "dict", "default": [], "options": login}
     module = AnsibleModule(

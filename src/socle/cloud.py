@@ -1,4 +1,4 @@
-"""The running cloud, as its administrator sees it through the public end points."""
+"""The running cloud, as one of the provider's own accounts sees it through the public end points."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import Any
 
 from socle import vault
 from socle.catalogue import Catalogue
+from socle.catalogue.accounts import DEPLOYER, DOMAIN, secret_path
+from socle.credentials import Account
 from socle.errors import SocleError
 from socle.site import Site
 from socle.site.ansible import urls
@@ -14,17 +16,17 @@ SECONDS = 60
 POOLS_SECONDS = 120
 
 
-def administrator(auth_url: str, region: str, ca_file: str, password: str) -> Any:
-    """A connection of openstacksdk as the cloud's administrator; nothing is asked of the cloud yet."""
+def connection(auth_url: str, region: str, ca_file: str, account: Account) -> Any:
+    """A connection of openstacksdk as an account of the provider; nothing is asked of the cloud yet."""
     import openstack  # noqa: PLC0415 - takes a second to load
 
     return openstack.connect(
         auth_url=auth_url,
-        username="admin",
-        password=password,
-        project_name="admin",
-        user_domain_name="Default",
-        project_domain_name="Default",
+        username=account.name,
+        password=account.password,
+        project_name=DOMAIN,
+        user_domain_name=DOMAIN,
+        project_domain_name=DOMAIN,
         region_name=region,
         interface="public",
         cacert=ca_file,
@@ -33,14 +35,15 @@ def administrator(auth_url: str, region: str, ca_file: str, password: str) -> An
 
 
 def connect(site: Site, services: Catalogue) -> Any:
-    """The same for a site; the password comes from OpenBao and stays in this process.
+    """The same for a site's deployer; the password comes from OpenBao and stays in this process.
 
     Raises:
         SocleError: OpenBao is sealed or does not answer (exit code 6), or the site was never deployed.
     """
     place = vault.place_of(site, services)
     auth_url = f"{urls(site, services)['keystone']['public']}/v3"
-    return administrator(auth_url, site.region, str(place.ca_file), vault.secret(place, "keystone/admin"))
+    deployer = vault.account(place, secret_path(DEPLOYER))
+    return connection(auth_url, site.region, str(place.ca_file), deployer)
 
 
 def await_pools(cloud: Any) -> None:

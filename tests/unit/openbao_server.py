@@ -24,7 +24,11 @@ from socle.vault.place import CertifiedHost, Custodian, Place, VaultNode
 HOST = CertifiedHost(
     "ctl1", "127.0.0.1", (HostCertificate("endpoints", "haproxy", "haproxy", ("cloud.test",), ("10.0.0.1",)),)
 )
-SECRETS = {"keystone": {"admin": "password", "fernet_0": "fernet"}, "ceph": {"fsid": "uuid", "mon": "cephx"}}
+SECRETS = {
+    "deployer": {"identity": "password"},
+    "keystone": {"fernet_0": "fernet"},
+    "ceph": {"fsid": "uuid", "mon": "cephx"},
+}
 TEMPLATE = project_root() / "roles/openbao/templates/etc/openbao/openbao.hcl.j2"
 LIMITS = re.findall(r"^  (?:disable|max)_\w+ += \S+$", TEMPLATE.read_text("utf-8"), re.MULTILINE)
 """What the listener of the role refuses: every test runs with it."""

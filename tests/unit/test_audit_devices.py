@@ -72,7 +72,7 @@ def test_a_device_whose_file_was_moved_is_noticed(
     (well, ill) = audit.devices(place)
     assert well.fault is None
     assert "does not record" in (ill.fault or "")
-    assert vault.secret(place, "keystone/admin"), "OpenBao answers still: one device is enough for it"
+    assert vault.secret(place, "deployer/identity"), "OpenBao answers still: one device is enough for it"
     assert not audit_section(place).well
 
 
@@ -90,7 +90,7 @@ def test_a_disk_that_fills_is_noticed_before_openbao_stops(
         assert [device.fault for device in audit.devices(place)] == [None, None]
         fill(disk / "other", 3)
         assert all("make room" in (device.fault or "") for device in audit.devices(place))
-        assert vault.secret(place, "keystone/admin"), "it was noticed in time"
+        assert vault.secret(place, "deployer/identity"), "it was noticed in time"
         fill(disk / "more", 6)
         with pytest.raises(SocleError):
             log_in_until_refused(place)

@@ -75,7 +75,7 @@ def test_kill_while_initialising(place: Place, monkeypatch: pytest.MonkeyPatch, 
             vault.prepare(place)
     assert vault.status(place)[0].initialised is after_answer
     assert vault.prepare(place)
-    assert vault.secret(place, "keystone/admin")
+    assert vault.secret(place, "deployer/identity")
 
 
 def test_initialised_by_somebody_else_is_never_wiped(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,7 +89,7 @@ def test_initialised_by_somebody_else_is_never_wiped(place: Place, monkeypatch: 
 
 def test_restart_seals_and_prepare_unseals(place: Place, server: Server) -> None:
     vault.prepare(place)
-    former = vault.secret(place, "keystone/admin")
+    former = vault.secret(place, "deployer/identity")
     server.stop()
     with pytest.raises(SocleError, match="does not answer") as caught:
         vault.ansible_environment(place)
@@ -99,26 +99,26 @@ def test_restart_seals_and_prepare_unseals(place: Place, server: Server) -> None
         vault.ansible_environment(place)
     assert caught.value.exit_code == ExitCode.UNREACHABLE
     assert vault.prepare(place)
-    assert vault.secret(place, "keystone/admin") == former
+    assert vault.secret(place, "deployer/identity") == former
 
 
 def test_wiped_server_is_set_up_anew_and_the_former_keys_are_kept(place: Place, server: Server) -> None:
     vault.prepare(place)
-    former, shares = vault.secret(place, "keystone/admin"), custody.record(place)["shares"]
+    former, shares = vault.secret(place, "deployer/identity"), custody.record(place)["shares"]
     server.wipe()
     assert vault.prepare(place)
-    assert vault.secret(place, "keystone/admin") != former
+    assert vault.secret(place, "deployer/identity") != former
     (kept,) = place.folder.glob("former-*")
     assert durable.read_json(kept / custody.RECORD)["shares"] == shares
 
 
 def test_new_secret_leaves_the_others_as_they_are(prepared: Place) -> None:
     place = prepared
-    former = vault.secret(place, "keystone/admin")
-    more = replace(place, secrets={**SECRETS, "keystone": {**SECRETS["keystone"], "queue": "password"}})
-    assert vault.ensure_secrets(more) == ("keystone/queue",)
-    assert vault.secret(more, "keystone/admin") == former
-    assert len(vault.secret(more, "keystone/queue")) == 32
+    former = vault.secret(place, "deployer/identity")
+    more = replace(place, secrets={**SECRETS, "deployer": {**SECRETS["deployer"], "queue": "password"}})
+    assert vault.ensure_secrets(more) == ("deployer/queue",)
+    assert vault.secret(more, "deployer/identity") == former
+    assert len(vault.secret(more, "deployer/queue")) == 32
     assert vault.ensure_secrets(more) == ()
 
 

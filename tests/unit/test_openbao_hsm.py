@@ -83,11 +83,11 @@ def test_it_opens_itself_and_the_custodians_are_the_quorum(
 ) -> None:
     server, place = sealed_by_hsm
     assert vault.prepare(place)
-    former = vault.secret(place, "keystone/admin")
+    former = vault.secret(place, "deployer/identity")
     assert not vault.prepare(place)
     server.restart()
     wait(place, lambda states: all(state.active for state in states))
-    assert vault.secret(place, "keystone/admin") == former
+    assert vault.secret(place, "deployer/identity") == former
     before = custody.record(place)["shares"]
     vault.rekey(place, custody.shares_of(place), custody.shares_of(place), lambda _line: None)
     assert custody.record(place)["shares"] != before
@@ -110,10 +110,10 @@ def test_a_snapshot_is_restored_with_the_same_hsm(
 ) -> None:
     server, place = sealed_by_hsm
     vault.prepare(place)
-    former = vault.secret(place, "keystone/admin")
+    former = vault.secret(place, "deployer/identity")
     snapshots.take(place, tmp_path / "snap")
     server.wipe()
     snapshots.restore(place, tmp_path / "snap", None, lambda _line: None)
     wait(place, lambda states: all(state.active for state in states))
-    assert vault.secret(place, "keystone/admin") == former
+    assert vault.secret(place, "deployer/identity") == former
     assert client(place, place.nodes[0]).sys.read_seal_status()["type"] == "pkcs11"

@@ -116,11 +116,11 @@ def test_the_stacks_do_not_leave_the_tenants_folder(
     prepared: Place, method: str, form: str, body: Any
 ) -> None:
     """CVE-2026-3605: ``..`` in a path is followed after the policy was asked."""
-    former = vault.secret(prepared, "keystone/admin")
+    former = vault.secret(prepared, "deployer/identity")
     token = login.token_of(prepared, "stacks")
     assert sent(prepared, method, OUT.format(form), body, token)[0] == 403
     assert sent(prepared, method, OUT.format(form).replace("/..", "/a%2f..%2f.."), body, token)[0] == 403
-    assert vault.secret(prepared, "keystone/admin") == former
+    assert vault.secret(prepared, "deployer/identity") == former
 
 
 def test_the_stacks_keep_tenants_secrets(prepared: Place) -> None:

@@ -121,10 +121,10 @@ def test_a_snapshot_that_is_longer_is_restored(place: Place, server: Server, tmp
             content = {"data": {"text": secrets.token_hex(MIB // 4)}}
             speaker.write_data(f"kv/data/tenants/{number}", data=content)
     assert snapshots.take(place, tmp_path / "snap") > MIB
-    former = vault.secret(place, "keystone/admin")
+    former = vault.secret(place, "deployer/identity")
     server.wipe()
     snapshots.restore(place, tmp_path / "snap", custody.shares_of(place), lambda _line: None)
-    assert vault.secret(place, "keystone/admin") == former
+    assert vault.secret(place, "deployer/identity") == former
 
 
 def test_a_root_token_makes_no_audit_device_and_reads_no_raw_storage(prepared: Place) -> None:

@@ -97,34 +97,34 @@ def wait_in_step(place: Place) -> None:
 
 def test_a_node_lost_with_its_storage_joins_again(cluster: Cluster) -> None:
     place, lost = cluster.place, cluster.servers[2]
-    former = vault.secret(place, "keystone/admin")
+    former = vault.secret(place, "deployer/identity")
     lost.stop()
     assert not vault.prepare(place), "two of three do all the work"
-    assert vault.secret(place, "keystone/admin") == former
+    assert vault.secret(place, "deployer/identity") == former
     lost.start()
     lost.wipe()
     assert [s.sealed for s in vault.status(place)] == [False, False, True]
     assert vault.unseal(place) == ("sec3",)
     wait_in_step(place)  # it joins without a vote, whatever it was before
     wait_for_voters(place, 3)
-    assert vault.secret(place, "keystone/admin") == former
+    assert vault.secret(place, "deployer/identity") == former
 
 
 def test_all_come_back_after_a_power_cut(cluster: Cluster) -> None:
-    former = vault.secret(cluster.place, "keystone/admin")
+    former = vault.secret(cluster.place, "deployer/identity")
     for one in cluster.servers:
         one.stop()
     for one in cluster.servers:
         one.start()
     assert vault.prepare(cluster.place)
-    assert vault.secret(cluster.place, "keystone/admin") == former
+    assert vault.secret(cluster.place, "deployer/identity") == former
 
 
 def test_a_fresh_node_becomes_what_the_snapshot_says(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place, file = cluster.place, cluster.folder / "openbao.snap"
-    former = vault.secret(place, "keystone/admin")
+    former = vault.secret(place, "deployer/identity")
     assert snapshots.take(place, file) == file.stat().st_size
     assert file.stat().st_mode & 0o077 == 0
     assert former.encode() not in file.read_bytes()
@@ -143,7 +143,7 @@ def test_a_fresh_node_becomes_what_the_snapshot_says(
         vault.prepare(place)
     snapshots.restore(place, file, None, lambda _line: None)
     assert [s.sealed for s in vault.status(place)] == [False] * 3
-    assert vault.secret(place, "keystone/admin") == former
+    assert vault.secret(place, "deployer/identity") == former
     assert not vault.prepare(place), "nothing is to be done anew"
 
 

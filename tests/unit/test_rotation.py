@@ -272,7 +272,7 @@ def test_keys_turn_once_even_when_killed(world: World, site: Site) -> None:
 
 
 def test_shared_values_are_replaced(world: World, site: Site) -> None:
-    before = {path: world.values(path.partition("/")[0]) for path in ("nova/metadata", "keystone/admin")}
+    before = {path: world.values(path.partition("/")[0]) for path in ("nova/metadata", "deployer/identity")}
     for path, values in before.items():
         rotate(site, path)
         component, _slash, name = path.partition("/")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from socle import catalogue, credentials, openbao
+from socle.catalogue.accounts import ROLES
 from socle.errors import ExitCode, SocleError
 from socle.paths import project_root
 from socle.site import load as load_site
@@ -124,9 +125,8 @@ def test_readers_are_those_whose_files_name_the_secret(known: dict[str, Target])
             read.setdefault(path, set()).add(role)
     for target in known.values():
         if isinstance(target, Secret) and target.technique in {"account", "value"}:
-            assert set(target.readers) == read[target.path] - set(SERVERS.values()) | {target.component}, (
-                target
-            )
+            own = set() if target.component in ROLES else {target.component}
+            assert set(target.readers) == read.get(target.path, set()) - set(SERVERS.values()) | own, target
 
 
 def _named(folder: Path) -> set[str]:
@@ -212,11 +212,14 @@ def test_look_ups_say_what_roles_render(kept: dict[str, Any]) -> None:
     assert (found["name"], found["password"]) == ("nova-b", "new")
     assert found["accepted"] == [{"name": "nova-b", "password": "new"}]
     assert found["refused"] == ["nova"]
-    logins = load("plugins/filter/rotation.py").account_logins(["nova/queue"], [found])
+    provider = {"domain": "provider", "accounts": {"deployer": ["admin"]}}
+    logins = load("plugins/filter/rotation.py").account_logins(["nova/queue"], [found], provider)
     assert logins == {
         "accepted": [{"kind": "queue", "name": "nova-b", "password": "new"}],
         "refused": [{"kind": "queue", "name": "nova", "password": "old"}],
     }
+    proof = load("plugins/filter/rotation.py").account_logins(["deployer/identity"], [found], provider)
+    assert {login["domain"] for login in proof["accepted"] + proof["refused"]} == {"provider"}
     kept["keystone"] = {"fernet_0": "n", "fernet_1": "s", "fernet_former": "p", "fernet_number": "3"}
     ring = looked_up("key_ring", "keystone/fernet")
     files = load("plugins/filter/identity.py").key_files(ring, "/keys")
@@ -244,7 +247,7 @@ def test_a_plan_before_the_first_deployment_needs_no_openbao(monkeypatch: pytest
 def test_a_proof_tells_refused_from_away(monkeypatch: pytest.MonkeyPatch) -> None:
     logins = load("plugins/modules/logins.py")
     held = {"nova-b": "new"}
-    monkeypatch.setitem(logins.TRIED, "queue", lambda _servers, name, word: held.get(name) == word)
+    monkeypatch.setitem(logins.TRIED, "queue", lambda _servers, name, word, _domain: held.get(name) == word)
     new, old = ({"kind": "queue", "name": n, "password": p} for n, p in (("nova-b", "new"), ("nova", "old")))
     assert logins.disproved({}, [new], True) == []
     assert logins.disproved({}, [old], False) == []

@@ -8,6 +8,7 @@ from typing import Any
 from rich.table import Table
 
 from socle import catalogue
+from socle.catalogue.accounts import DEPLOYER, DOMAIN, SECRET
 from socle.cli.app import out
 from socle.deploy import journal
 from socle.deploy.deployment import Deployment
@@ -98,9 +99,9 @@ def _login(site: Site) -> dict[str, str]:
     found = urls(site, catalogue.load())
     address = site.endpoints.public.address
     return {
-        "Horizon": f"{found['horizon']['public']}/ ({address}), domain Default, user admin",
-        "API": f"{found['keystone']['public']}/v3, region {site.region}, project admin",
-        "Password": f"in OpenBao at {found['openbao']['internal']}: kv/services/keystone, key admin",
+        "Horizon": f"{found['horizon']['public']}/ ({address}), domain {DOMAIN}, user {DEPLOYER}",
+        "API": f"{found['keystone']['public']}/v3, region {site.region}, project {DOMAIN}",
+        "Password": f"in OpenBao at {found['openbao']['internal']}: kv/services/{DEPLOYER}, key {SECRET}",
         "Authority": str(state_dir(site.name) / "ca.pem"),
         "Tenants": f"socle --site {site.name} tenant show",
     }

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from socle.deploy.progress import Screen
     from socle.site import Site
 
-ADMINISTRATOR = "keystone/admin"
-
 
 @dataclass
 class RotationRun:
@@ -106,13 +104,11 @@ class RotationRun:
         self._play("rotation", step.title, names, reporter)
 
     def _prove(self, secrets: tuple[Secret, ...], reporter: Reporter) -> None:
-        paths = [secret.path for secret in secrets]
         accounts = [secret.path for secret in secrets if secret.technique == "account"]
-        if not accounts and ADMINISTRATOR not in paths:
+        if not accounts:
             reporter.tell("there is no login with it")
             return
         names = {"proof_hosts": self._first_controller(), "proof_secrets": ",".join(accounts)}
-        names["proof_admin"] = "true" if ADMINISTRATOR in paths else "false"
         self._play("rotation-proof", "proof", names, reporter)
 
     def _logins(self, logins: tuple[Login, ...], rotation: Rotation, reporter: Reporter) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from socle.catalogue import Catalogue
+from socle.catalogue import Catalogue, accounts
 from socle.catalogue.model import Front, Listener
 from socle.paths import state_dir
 from socle.site.entrance import trusted_authority
@@ -28,7 +28,7 @@ TLS_CIPHERSUITES = ("TLS_AES_256_GCM_SHA384", "TLS_AES_128_GCM_SHA256", "TLS_CHA
 
 
 def shared_variables(site: Site, catalogue: Catalogue) -> dict[str, Any]:
-    """Variables of all hosts: ``site``, ``catalogue``, ``urls``, those of TLS and of the connection."""
+    """Of all hosts: ``site``, ``catalogue``, ``provider``, ``urls``, those of TLS and of the connection."""
     settings = site.settings.model_dump(mode="json")
     return {
         "site": {
@@ -38,6 +38,12 @@ def shared_variables(site: Site, catalogue: Catalogue) -> dict[str, Any]:
             "custodians": list(site.people.custodians),
         },
         "catalogue": catalogue.model_dump(mode="json", by_alias=True)["components"],
+        "provider": {
+            "domain": accounts.DOMAIN,
+            "accounts": {name: list(roles) for name, roles in accounts.ROLES.items()},
+            "deployer": accounts.DEPLOYER,
+            "auditor": accounts.AUDITOR,
+        },
         "urls": urls(site, catalogue),
         "ca_file": CA_FILE,
         "tls_ciphers": ":".join(TLS_CIPHERS),

@@ -5,18 +5,19 @@ from __future__ import annotations
 import pulumi
 from pulumi_openstack import Provider
 
+from socle.catalogue.accounts import DOMAIN
 from socle.tenants.session import Session
 
 
 def administrator(session: Session) -> Provider:
-    """The cloud's administrator."""
+    """The cloud's deployer."""
     return provider(
         session,
         "administrator",
-        user_name="admin",
-        tenant_name="admin",
-        user_domain_name="Default",
-        project_domain_name="Default",
+        user_name=session.account,
+        tenant_name=DOMAIN,
+        user_domain_name=DOMAIN,
+        project_domain_name=DOMAIN,
         password=pulumi.Output.secret(session.password),
     )
 

@@ -14,8 +14,10 @@ from socle.vault.configuration import configure
 from socle.vault.custody import FORMER, Shares, played, shares_of
 from socle.vault.generated import ensure_secrets
 from socle.vault.login import (
+    account,
     ansible_environment,
     audit_signer,
+    auditor_account,
     auditor_client,
     eraser_client,
     secret,
@@ -31,8 +33,10 @@ __all__ = [
     "NodeStatus",
     "Place",
     "Shares",
+    "account",
     "ansible_environment",
     "audit_signer",
+    "auditor_account",
     "auditor_client",
     "configure",
     "ensure_secrets",

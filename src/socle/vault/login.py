@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from socle import durable
+from socle import credentials, durable
+from socle.catalogue.accounts import AUDITOR, secret_path
 from socle.errors import ExitCode, SocleError
 from socle.vault import auditor, ssh, tenant_keys
 from socle.vault.api import client, plainly
 from socle.vault.mounts import KV, TRANSIT
 from socle.vault.place import DEPLOYER, Place
-from socle.vault.policies import AUDIT_SIGNER
+from socle.vault.policies import AUDIT_SIGNER, CLOUD_AUDITOR
 from socle.vault.seal import active_node
 from socle.vault.trust import trust_file
 
@@ -80,7 +81,7 @@ def stacks_environment(place: Place) -> dict[str, str]:
 
 
 def stacks_client(place: Place) -> Any:
-    """A client that may do what stacks may: their keys, the tenants' secrets, Keystone's administrator."""
+    """A client that may do what stacks may: their keys, the tenants' secrets, the deployer's login."""
     return client(place, active_node(place), token_of(place, "stacks"))
 
 
@@ -110,12 +111,32 @@ def stack_key(place: Place, stack: str, speaker: Any = None) -> str:
 
 
 def secret(place: Place, path: str, speaker: Any = None) -> str:
-    """One secret, ``keystone/admin`` for instance, for a process of ours that must log in with it."""
+    """One secret, ``deployer/identity`` for instance, for a process of ours that must log in with it."""
+    return str(_values(place, path, speaker)[path.partition("/")[2]])
+
+
+def account(place: Place, path: str, speaker: Any = None) -> credentials.Account:
+    """The account in use of a login that is rotated, with its password.
+
+    Args:
+        path: of the password, ``deployer/identity`` for instance.
+    """
+    component, _slash, name = path.partition("/")
+    return credentials.account(_values(place, path, speaker), component, name)
+
+
+def auditor_account(place: Place) -> credentials.Account:
+    """The cloud's auditor, read by an AppRole that reads nothing else."""
+    speaker = client(place, active_node(place), token_of(place, CLOUD_AUDITOR))
+    return account(place, secret_path(AUDITOR), speaker)
+
+
+def _values(place: Place, path: str, speaker: Any = None) -> dict[str, Any]:
     component, _slash, name = path.partition("/")
     with plainly(place):
         speaker = speaker or stacks_client(place)
         answer = speaker.read(f"{KV}/data/services/{component}")
-    values = answer["data"]["data"] if answer else {}
+    values: dict[str, Any] = answer["data"]["data"] if answer else {}
     if name not in values:
         raise SocleError("is not in OpenBao", where=f"{KV}/services/{path}", write="run `socle deploy`")
-    return str(values[name])
+    return values

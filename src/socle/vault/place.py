@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from socle.catalogue import Catalogue
+from socle.catalogue import Catalogue, accounts
 from socle.catalogue.host_certificates import HostCertificate, certificates_of
 from socle.paths import state_dir
 from socle.site import Site
@@ -96,7 +96,7 @@ class Place:
     custody: Literal["custodians", "test-custodians"]
     hosts: tuple[CertifiedHost, ...]
     secrets: dict[str, dict[str, str]]
-    """Component to its secrets' kinds, by name."""
+    """Component, or account of the provider, to its secrets' kinds, by name."""
     services: tuple[ServiceLogin, ...] = ()
     custodians: tuple[Custodian, ...] = ()
     people: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -158,7 +158,10 @@ def place_of(site: Site, catalogue: Catalogue) -> Place:
         seal=settings.openbao.seal,
         custody=settings.openbao.custody,
         hosts=tuple(certified),
-        secrets={name: dict(c.secrets) for name, c in catalogue.components.items() if c.secrets},
+        secrets={
+            **{name: dict(c.secrets) for name, c in catalogue.components.items() if c.secrets},
+            **{name: {accounts.SECRET: "password"} for name in accounts.ROLES},
+        },
         services=tuple(
             ServiceLogin(name, host.name, host.address)
             for host in site.hosts.values()

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from socle import signing
+from socle.catalogue.accounts import AUDITOR, DEPLOYER
 from socle.logs.sealing import HASH as LOGS_HASH
 from socle.logs.sealing import KEY as LOGS_KEY
 from socle.supply import release
@@ -21,8 +22,23 @@ STACK_KEY = {"allowed_parameters": {"type": ["aes256-gcm96"]}}
 SEAL_KEY = {"allowed_parameters": {"type": ["ecdsa-p384"], "exportable": [False]}}
 REKEY = {"init": ["update", "delete"], "update": ["update"], "verify": ["read", "update"]}
 """What the deploying machine does at each step of a rekey."""
-PLATFORM_SECRETS = ("keystone",)
-"""Components whose secrets the stacks log in with."""
+PLATFORM_SECRETS = (DEPLOYER,)
+"""Accounts with which the stacks log in."""
+
+CLOUD_AUDITOR = "cloud-auditor"
+"""The AppRole that reads how to log in to the cloud as its auditor, and nothing else."""
+
+HANDED_OUT = (
+    "ansible",
+    "stacks",
+    "snapshot",
+    ROTATION,
+    auditor.NAME,
+    CLOUD_AUDITOR,
+    AUDIT_SIGNER,
+    tenant_keys.ERASER,
+)
+"""AppRoles of which the deploying machine hands out logins that live for minutes."""
 
 TENANT_SECRETS = ("+", "+/+")
 """Below a tenant's folder: the tenant's own secret, and one for each of its environments."""
@@ -47,6 +63,7 @@ def policies(place: Place) -> dict[str, Rules]:
         "snapshot": snapshot(),
         ROTATION: rotation(place),
         auditor.NAME: auditor.rules(place),
+        CLOUD_AUDITOR: {f"{KV}/data/services/{AUDITOR}": {"capabilities": ["read"]}},
         "release": release.RULES,
         AUDIT_SIGNER: signing.rules(signing.AUDIT),
         **{host.role: of_host(host) for host in place.hosts},
@@ -65,7 +82,7 @@ def deployer(place: Place) -> Rules:
     for component in place.secrets:
         rules[f"{KV}/subkeys/services/{component}"] = {"capabilities": ["read"]}
         rules[f"{KV}/data/services/{component}"] = {"capabilities": ["create", "patch"]}
-    for role in ("ansible", "stacks", "snapshot", ROTATION, auditor.NAME, AUDIT_SIGNER, tenant_keys.ERASER):
+    for role in HANDED_OUT:
         rules[f"auth/approle/role/{role}/secret-id"] = {"capabilities": ["create", "update"], **WRAPPED}
         rules[f"auth/approle/role/{role}/role-id"] = {"capabilities": ["read"]}
     return {**rules, **ssh.rules_of_deployer()}
@@ -147,6 +164,7 @@ def approles(place: Place) -> dict[str, dict[str, Any]]:
         "snapshot": _approle("snapshot", deploying, "15m", "15m", short),
         ROTATION: _approle(ROTATION, deploying, "2h", "2h", short),
         auditor.NAME: _approle(auditor.NAME, deploying, "15m", "15m", short),
+        CLOUD_AUDITOR: _approle(CLOUD_AUDITOR, deploying, "15m", "15m", short),
         AUDIT_SIGNER: _approle(AUDIT_SIGNER, deploying, "15m", "15m", short),
     }
     roles[tenant_keys.ERASER] = _approle(tenant_keys.ERASER, deploying, "15m", "15m", short)

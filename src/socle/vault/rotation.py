@@ -95,7 +95,7 @@ class Rotation:
         durable.write_json(file, {"role_id": known["role_id"], "secret_id": secret_id})
 
     def _maker(self, secret: Secret) -> Callable[[], str]:
-        kinds = self.catalogue[secret.component].secrets
+        kinds = self.place.secrets[secret.component]
         return KINDS[kinds.get(secret.name) or kinds[f"{secret.name}_{credentials.RING[0]}"]]
 
     def _read(self, secret: Secret) -> tuple[Values, int]:

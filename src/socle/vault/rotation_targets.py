@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from socle.catalogue import Catalogue
+from socle.catalogue import Catalogue, accounts
 from socle.credentials import State
 from socle.errors import ExitCode, SocleError
 from socle.vault.place import Place
@@ -22,7 +22,7 @@ ALSO_READ_BY = {
 }
 """Components, beside the one that a secret is named after, whose configuration holds it."""
 
-VALUES = ("keystone/admin", "nova/metadata", "horizon/session")
+VALUES = ("nova/metadata", "horizon/session")
 """Secrets of one value, which is replaced where it stands."""
 
 STAYS = {
@@ -126,6 +126,7 @@ def _secrets(catalogue: Catalogue) -> list[Secret]:
         for name, component in catalogue.components.items()
         if kind in component.secrets
     ]
+    found += [Secret(accounts.secret_path(name), "account", SERVERS[IDENTITY], ()) for name in accounts.ROLES]
     found += [Secret(path, "value", None, _readers(path)) for path in VALUES]
     return [
         *found,
