@@ -9,8 +9,8 @@ import shlex
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib.resources import files
 from ipaddress import ip_address, ip_network
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +20,7 @@ from socle.lab.from_site import plan_from_site
 from socle.paths import state_dir
 from socle.site.flows import ANYWHERE, Flow, flows
 
-SCANNER = Path(__file__).with_name("syn_scan.py").read_text("utf-8")
+SCANNER = files("socle.audit.collect").joinpath("syn_scan.py").read_text("utf-8")
 FIRST_LINE_IS_THE_PROGRAM = "import json, sys; exec(json.loads(sys.stdin.readline()))"
 PATIENCE = "1.5"
 MARK = 0x50C1E

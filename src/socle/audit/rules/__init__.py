@@ -9,6 +9,7 @@ from socle.audit.rules import (
     cloud,
     dates,
     generic,
+    network,
     openbao,
     site,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "cloud",
     "dates",
     "generic",
+    "network",
     "openbao",
     "rule",
     "site",

@@ -1,4 +1,4 @@
-"""Send a SYN to ports and tell which answer: run by the Python of a node, so only the standard library.
+"""Send a SYN to ports and tell which answer: on a node or on this machine, so only the standard library.
 
 Arguments: source address, mark of the packets (a number; 0 for none), seconds to wait for late answers.
 Standard input: a JSON object, target address to list of ports. Standard output: a JSON object, target to the
@@ -22,17 +22,17 @@ BREATH = 0.002
 
 
 def main() -> None:
+    """Scan as the arguments and the standard input say."""
     source, mark, patience = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
     wanted = json.load(sys.stdin)
     answered: dict[str, set[int]] = {target: set() for target in wanted}
-    wire = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP)
-    wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
-    wire.bind((source, 0))
+    heard, wire = raw(source), raw(source)
+    heard.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+    heard.settimeout(0.2)
     if mark:
         wire.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, mark)
-    wire.settimeout(0.2)
     done = threading.Event()
-    listener = threading.Thread(target=listen, args=(wire, answered, done))
+    listener = threading.Thread(target=listen, args=(heard, answered, done), daemon=True)
     listener.start()
     for target, ports in wanted.items():
         send(wire, source, target, ports)
@@ -42,7 +42,15 @@ def main() -> None:
     json.dump({target: sorted(ports) for target, ports in answered.items()}, sys.stdout)
 
 
+def raw(source: str) -> socket.socket:
+    """A socket for whole TCP headers from one address."""
+    made = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP)
+    made.bind((source, 0))
+    return made
+
+
 def send(wire: socket.socket, source: str, target: str, ports: list[int]) -> None:
+    """One SYN to each port, with breaths in between."""
     for number, port in enumerate(ports):
         # What the source's own firewall keeps is an error here.
         with contextlib.suppress(PermissionError):
@@ -62,6 +70,7 @@ def syn(source: str, target: str, port: int) -> bytes:
 
 
 def listen(wire: socket.socket, answered: dict[str, set[int]], done: threading.Event) -> None:
+    """Note which ports answer, until it is over."""
     while not done.is_set():
         try:
             packet = wire.recv(256)
@@ -75,4 +84,5 @@ def listen(wire: socket.socket, answered: dict[str, set[int]], done: threading.E
             answered[sender].add(port)
 
 
-main()
+if __name__ == "__main__":
+    main()
