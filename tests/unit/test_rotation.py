@@ -2,149 +2,33 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import pytest
-from rich.console import Console
 
-from socle import catalogue, credentials, durable, vault
+from socle import catalogue, durable, vault
 from socle.cli import app
-from socle.credentials import Account
-from socle.deploy.progress import Screen
-from socle.deploy.rotation import RotationRun
 from socle.errors import ExitCode, SocleError
 from socle.paths import project_root
 from socle.site import Site, load
 from socle.vault import login
 from socle.vault.api import client
-from socle.vault.place import DEPLOYER, Place, ServiceLogin
+from socle.vault.place import DEPLOYER, Place
 from socle.vault.rotation import Rotation
-from socle.vault.rotation_targets import SERVERS, Login, Secret, targets
-from tests.unit.openbao_server import begun
-
-NAMES = ("nova/database", "nova/queue", "nova/identity")
-ROUNDS = 40
-
-
-class Killed(BaseException):
-    """The process ends here."""
-
-
-class World:
-    """Servers and services that take what OpenBao has when their role runs, and cut the run where told.
-
-    After each step every service must be able to log in, and OpenBao must hold what servers accept.
-    """
-
-    def __init__(self, place: Place, patch: pytest.MonkeyPatch) -> None:
-        self.place = place
-        self.asking = client(place, place.nodes[0], login.token_of(place, "ansible"))
-        self.secrets = [t for t in targets(place, catalogue.load()).values() if isinstance(t, Secret)]
-        self.accounts = [s for s in self.secrets if s.technique == "account"]
-        self.held: dict[str, set[Account]] = {}
-        self.used: dict[tuple[str, str], Account] = {}
-        self.proved: list[str] = []
-        self.machines: dict[str, list[str]] = {}
-        self.certified: list[str] = []
-        self.left = -1
-        for role in catalogue.load().components:
-            self.run(role)
-        for name in ("mark", "clear", "destroy"):
-            self._killable(patch, name)
-        patch.setattr(RotationRun, "_play", lambda _run, *given: self.play(*given))
-
-    def _killable(self, patch: pytest.MonkeyPatch, name: str) -> None:
-        real = getattr(Rotation, name)
-
-        def cut(*given: Any) -> None:
-            self.effect()
-            real(*given)
-            self.check()
-
-        patch.setattr(Rotation, name, cut)
-
-    def effect(self) -> None:
-        """Something is about to be done; the run may end before it."""
-        if self.left == 0:
-            raise Killed
-        self.left -= 1
-
-    def values(self, component: str) -> dict[str, Any]:
-        found: dict[str, Any] = self.asking.read(f"kv/data/services/{component}")["data"]["data"]
-        return found
-
-    def play(self, playbook: str, _title: str, names: dict[str, str], _reporter: Any) -> None:
-        match playbook:
-            case "rotation":
-                for role in names["rotation_roles"].split(","):
-                    self.effect()
-                    self.run(role)
-                    self.check()
-            case "rotation-proof":
-                self.effect()
-                self.prove([path for path in names.get("proof_secrets", "").split(",") if path])
-            case "renewal":
-                self.certified += names.get("renewal_certificates", "").split(":")
-                for host in filter(None, names.get("renewal_logins", "").split(":")):
-                    self.effect()
-                    self.log_in(host, names["renewal_component"])
-
-    def run(self, role: str) -> None:
-        """What the role does with the accounts that it knows of."""
-        for secret in self.accounts:
-            if role not in (secret.server, *secret.readers):
-                continue
-            values = self.values(secret.component)
-            if role == secret.server:
-                self.held[secret.path] = set(credentials.accepted(values, secret.component, secret.name))
-            if role in secret.readers:
-                self.used[role, secret.path] = credentials.account(values, secret.component, secret.name)
-
-    def check(self) -> None:
-        """No service is shut out, and whatever a server accepts can be found in OpenBao."""
-        for (role, path), account in self.used.items():
-            assert account in self.held[path], f"{role} cannot log in with {path}"
-        known = self.values("nova")
-        for path in NAMES:
-            assert {account.password for account in self.held[path]} <= {str(v) for v in known.values()}
-
-    def prove(self, paths: list[str]) -> None:
-        for path in paths:
-            component, _slash, name = path.partition("/")
-            values = self.values(component)
-            used = credentials.account(values, component, name)
-            assert used in self.held[path]
-            for former in credentials.refused(values, component, name):
-                old = Account(former, str(values[f"{name}_other"]))
-                assert old not in self.held[path]
-                assert old.name not in {account.name for account in self.held[path]}
-            self.proved.append(path)
-
-    def log_in(self, host: str, component: str) -> None:
-        """A machine takes a SecretID, and uses it."""
-        role = f"host-{host}" if component == "certificates" else f"service-{component}-{host}"
-        asking = self.asking
-        path = f"auth/approle/role/{role}"
-        wrapped = asking.write_data(f"{path}/secret-id", data={}, wrap_ttl="60s")["wrap_info"]["token"]
-        secret_id = client(self.place, self.place.nodes[0], wrapped).sys.unwrap()["data"]["secret_id"]
-        role_id = asking.read(f"{path}/role-id")["data"]["role_id"]
-        self.machines.setdefault(role, []).append(secret_id)
-        assert accepts(self.place, role_id, secret_id)
-
-
-def accepts(place: Place, role_id: str, secret_id: str) -> bool:
-    guest = client(place, place.nodes[0])
-    answer = guest.adapter.session.post(
-        f"{place.nodes[0].url}/v1/auth/approle/login",
-        json={"role_id": role_id, "secret_id": secret_id},
-        verify=guest.adapter._kwargs["verify"],
-    )
-    return bool(answer.status_code == 200)
+from socle.vault.rotation_targets import SERVERS, Login
+from tests.unit.rotation_world import (
+    NAMES,
+    ROUNDS,
+    Killed,
+    World,
+    accepts,
+    prepared,
+    rotate,
+    settled,
+)
 
 
 @pytest.fixture(scope="module")
@@ -154,32 +38,13 @@ def site() -> Site:
 
 @pytest.fixture(scope="module")
 def place() -> Iterator[Place]:
-    with pytest.MonkeyPatch.context() as patch, begun(patch) as (_server, bare):
-        components = catalogue.load().components
-        made = replace(
-            bare,
-            site="lab",
-            secrets={name: dict(c.secrets) for name, c in components.items() if c.secrets},
-            services=(ServiceLogin("barbican", "ctl1", "127.0.0.1"),),
-        )
-        vault.prepare(made)
-        patch.setattr(vault, "place_of", lambda *_given: made)
+    with prepared() as made:
         yield made
 
 
 @pytest.fixture
 def world(place: Place, monkeypatch: pytest.MonkeyPatch) -> World:
     return World(place, monkeypatch)
-
-
-def rotate(site: Site, name: str | None) -> RotationRun:
-    run = RotationRun(site, Screen(Console(file=io.StringIO())), name)
-    run.go()
-    return run
-
-
-def settled(values: dict[str, Any]) -> bool:
-    return not [key for key in values if key.endswith(("_rotation", "_other"))]
 
 
 def test_accounts_change_and_the_old_are_refused(world: World, site: Site) -> None:

@@ -16,7 +16,17 @@ from socle.paths import project_root
 from socle.site import load as load_site
 from socle.vault import place_of
 from socle.vault.rotation import changes
-from socle.vault.rotation_plan import Clear, Mark, NewCertificates, NewLogins, Play, Prove, plan
+from socle.vault.rotation_plan import (
+    Certify,
+    Clear,
+    Mark,
+    NewCertificates,
+    NewLogins,
+    Play,
+    Prove,
+    ProveAuthorities,
+    plan,
+)
 from socle.vault.rotation_targets import SERVERS, STAYS, Secret, Target, chosen, targets
 from tests.unit.test_identity import load
 
@@ -60,6 +70,27 @@ def test_an_account_goes_through_all_states(known: dict[str, Target]) -> None:
     ]
 
 
+def test_no_host_drops_an_authority_before_all_have_certificates_of_the_other(
+    known: dict[str, Target],
+) -> None:
+    both = (known["ssh/users"], known["ssh/hosts"])
+    found = steps(known, "ssh/users", "ssh/hosts")
+    assert found == [
+        Mark(both, "staged"),
+        Play(("hardening",), "servers take the new beside the old"),
+        Mark(both, "switched"),
+        Certify(both),
+        Mark(both, "retired"),
+        Play(("hardening",), "servers drop the old"),
+        ProveAuthorities(both),
+        Clear(both),
+    ]
+    for left_out, state in ((1, "staged"), (3, "switched"), (5, "retired")):
+        states = {"ssh/users": state, "ssh/hosts": state}
+        assert plan(both, states, ORDER) == found[left_out:]  # type: ignore[arg-type]
+    assert not [step for step in steps(known, "ssh/hosts") if isinstance(step, Play)]
+
+
 @pytest.mark.parametrize(("state", "left_out"), [("staged", 1), ("switched", 3), ("retired", 5)])
 def test_what_was_interrupted_goes_on_with_the_work_of_its_state(
     known: dict[str, Target], state: str, left_out: int
@@ -72,9 +103,9 @@ def test_all_at_once_run_each_role_once_for_each_state(known: dict[str, Target])
     found = plan(known.values(), {"cinder/database": "retired"}, ORDER)
     plays = [step for step in found if isinstance(step, Play)]
     assert [play.roles for play in plays] == [
-        ("mariadb", "rabbitmq", "keystone"),
+        ("hardening", "mariadb", "rabbitmq", "keystone"),
         tuple(role for role in ORDER if role in READING),
-        ("mariadb", "rabbitmq", "keystone"),
+        ("hardening", "mariadb", "rabbitmq", "keystone"),
     ]
     assert [play.migrates for play in plays] == [False, True, False]
     assert isinstance(found[-2], NewLogins)

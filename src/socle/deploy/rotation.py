@@ -8,13 +8,24 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from socle import catalogue, vault
-from socle.deploy import journal, lock, survey
+from socle.deploy import journal, lock, ssh_proof, survey
 from socle.deploy.phases import Phase, Reporter, execute
 from socle.deploy.playbook import Playbooks
 from socle.paths import state_dir
 from socle.vault.rotation import Rotation
-from socle.vault.rotation_plan import Clear, Mark, NewCertificates, NewLogins, Play, Prove, Step, plan
-from socle.vault.rotation_targets import Login, Secret, Target, chosen, targets
+from socle.vault.rotation_plan import (
+    Certify,
+    Clear,
+    Mark,
+    NewCertificates,
+    NewLogins,
+    Play,
+    Prove,
+    ProveAuthorities,
+    Step,
+    plan,
+)
+from socle.vault.rotation_targets import Authority, Login, Secret, Target, chosen, targets
 
 if TYPE_CHECKING:
     from socle.deploy.events import Outcome
@@ -36,7 +47,7 @@ class RotationRun:
     run: journal.Run = field(init=False)
     wanted: list[Target] = field(default_factory=list)
     resumed: list[str] = field(default_factory=list)
-    """Secrets whose rotation was interrupted before."""
+    """Secrets and authorities whose rotation was interrupted before."""
     _stopping: threading.Event = field(default_factory=threading.Event)
     _environment: dict[str, str] = field(default_factory=dict)
     _lock: int = -1
@@ -61,7 +72,9 @@ class RotationRun:
         return self.run
 
     def _phases(self, rotation: Rotation) -> list[Phase]:
-        states = {s.path: rotation.state(s) for s in self.wanted if isinstance(s, Secret)}
+        states = {s.path: rotation.state(s) for s in self.wanted if isinstance(s, Secret | Authority)}
+        if any(isinstance(target, Authority) for target in self.wanted):
+            rotation.keep_authorities()
         self.resumed = [path for path, state in states.items() if state]
         phases: list[Phase] = []
         for step in plan(self.wanted, states, list(catalogue.load().components)):
@@ -80,6 +93,8 @@ class RotationRun:
                 self._roles(step, reporter)
             case Prove(secrets):
                 self._prove(secrets, reporter)
+            case Certify() | ProveAuthorities():
+                self._authorities(step, rotation, reporter)
             case Clear(secrets):
                 for secret in secrets:
                     rotation.clear(secret)
@@ -110,6 +125,31 @@ class RotationRun:
             return
         names = {"proof_hosts": self._first_controller(), "proof_secrets": ",".join(accounts)}
         self._play("rotation-proof", "proof", names, reporter)
+
+    def _authorities(self, step: Certify | ProveAuthorities, rotation: Rotation, reporter: Reporter) -> None:
+        signed: set[str] = {one.signs for one in step.authorities}
+        work = self._certify if isinstance(step, Certify) else self._prove_authorities
+        work(signed, rotation, reporter)
+
+    def _certify(self, signed: set[str], rotation: Rotation, reporter: Reporter) -> None:
+        """Nothing is dropped before the new authorities' certificates open sessions on all hosts."""
+        if "users" in signed:
+            vault.ssh_certificate(rotation.place)
+        if "hosts" in signed:
+            hosts = ":".join(host.name for host in rotation.place.hosts)
+            self._play("renewal", "host keys", {"renewal_host_keys": hosts}, reporter)
+        ssh_proof.opens(rotation, newest="hosts" in signed)
+        reporter.did(len(signed))
+
+    def _prove_authorities(self, signed: set[str], rotation: Rotation, reporter: Reporter) -> None:
+        """What the new ones sign is accepted, what the old ones sign now is refused."""
+        ssh_proof.opens(rotation, newest="hosts" in signed)
+        if "users" in signed:
+            reporter.tell("a session with a certificate of the old one, on each host")
+            ssh_proof.users_refused(rotation)
+        if "hosts" in signed:
+            reporter.tell("a host with a certificate of the old one")
+            ssh_proof.hosts_refused(rotation)
 
     def _logins(self, logins: tuple[Login, ...], rotation: Rotation, reporter: Reporter) -> None:
         """The former ones end when all machines have used the new ones."""

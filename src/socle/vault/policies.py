@@ -125,7 +125,10 @@ def snapshot() -> Rules:
 
 
 def rotation(place: Place) -> Rules:
-    """Replaces the components' secrets and ends machines' former logins; makes the deploying one's only."""
+    """Replaces the components' secrets and SSH's authorities, ends machines' former logins.
+
+    It makes the login of the deploying machine, and no other.
+    """
     rules: Rules = {
         f"{KV}/data/services/{component}": {"capabilities": ["read", "patch"]} for component in place.secrets
     }
@@ -134,7 +137,7 @@ def rotation(place: Place) -> Rules:
         rules[f"auth/approle/role/{role}/secret-id-accessor/destroy"] = {"capabilities": ["update"]}
     own = {"capabilities": ["create", "update", "list"]}
     rules["auth/approle/role/deployer/secret-id"] = own
-    return rules
+    return {**rules, **ssh.rules_of_rotation()}
 
 
 def of_host(host: CertifiedHost) -> Rules:

@@ -11,6 +11,7 @@ from socle import credentials, durable
 from socle.catalogue import Catalogue
 from socle.credentials import State, Values
 from socle.errors import ExitCode, SocleError
+from socle.vault import issuers, ssh
 from socle.vault.api import client, plainly
 from socle.vault.configuration import is_configured
 from socle.vault.generated import KINDS
@@ -18,7 +19,7 @@ from socle.vault.login import token_of
 from socle.vault.mounts import KV
 from socle.vault.place import DEPLOYER, Place
 from socle.vault.policies import ROTATION
-from socle.vault.rotation_targets import Login, Secret
+from socle.vault.rotation_targets import Authority, Login, Secret
 from socle.vault.seal import active_node
 
 type Changes = dict[str, str | None]
@@ -44,18 +45,35 @@ class Rotation:
             )
         self.speaker: Any = client(place, active_node(place), token_of(place, ROTATION))
 
-    def state(self, secret: Secret) -> State | None:
-        """How far the rotation of a secret got."""
+    def state(self, secret: Secret | Authority) -> State | None:
+        """How far the rotation of a secret or an authority got."""
+        if isinstance(secret, Authority):
+            with plainly(self.place):
+                return issuers.state(self.speaker, secret.mount)
         return credentials.state_of(self._read(secret)[0], secret.name)
 
-    def mark(self, secret: Secret, state: State) -> None:
+    def mark(self, secret: Secret | Authority, state: State) -> None:
         """Bring a secret to a state, with the new value where it begins. Done before: nothing."""
+        if isinstance(secret, Authority):
+            with plainly(self.place):
+                issuers.mark(self.speaker, secret.mount, state)
+            self.keep_authorities()
+            return
         values, version = self._read(secret)
         if credentials.state_of(values, secret.name) != state:
             self._write(secret, changes(secret, state, values, self._maker(secret)), version)
 
-    def clear(self, secret: Secret) -> None:
+    def keep_authorities(self) -> None:
+        """See that this machine trusts what OpenBao says: a run may have ended between the two."""
+        with plainly(self.place):
+            ssh.keep_authorities(self.speaker, self.place)
+
+    def clear(self, secret: Secret | Authority) -> None:
         """Forget the old value and that there was a rotation."""
+        if isinstance(secret, Authority):
+            with plainly(self.place):
+                issuers.clear(self.speaker, secret.mount)
+            return
         values, version = self._read(secret)
         gone = list(NOT_KEPT) + (["former"] if secret.technique == "credential" else [])
         removed: Changes = {f"{secret.name}_{end}": None for end in gone if f"{secret.name}_{end}" in values}

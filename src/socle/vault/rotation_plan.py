@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from socle.credentials import STATES, State
-from socle.vault.rotation_targets import Certificates, Login, Secret, Target
+from socle.vault.rotation_targets import Authority, Certificates, Login, Secret, Target
 
 NOTED: Mapping[State, str] = {
     "staged": "new secrets are made",
@@ -27,9 +27,9 @@ TITLES: Mapping[State, str] = {
 
 @dataclass(frozen=True)
 class Mark:
-    """Write in OpenBao that these secrets enter a state."""
+    """Write in OpenBao that these enter a state."""
 
-    secrets: tuple[Secret, ...]
+    secrets: tuple[Secret | Authority, ...]
     state: State
 
     @property
@@ -63,10 +63,28 @@ class Prove:
 
 
 @dataclass(frozen=True)
-class Clear:
-    """Forget the old: the rotation of these secrets is over."""
+class Certify:
+    """Have certificates of SSH signed by the new authorities, and see that they open sessions."""
 
-    secrets: tuple[Secret, ...]
+    authorities: tuple[Authority, ...]
+
+    title = "SSH certificates of the new authorities"
+
+
+@dataclass(frozen=True)
+class ProveAuthorities:
+    """Show certificates that the old authorities signed, which must be refused."""
+
+    authorities: tuple[Authority, ...]
+
+    title = "the old authorities are refused"
+
+
+@dataclass(frozen=True)
+class Clear:
+    """Forget the old: the rotation of these is over."""
+
+    secrets: tuple[Secret | Authority, ...]
 
     title = "OpenBao forgets the old"
 
@@ -89,21 +107,27 @@ class NewCertificates:
     title = "certificates"
 
 
-type Step = Mark | Play | Prove | Clear | NewLogins | NewCertificates
+type Step = Mark | Play | Certify | Prove | ProveAuthorities | Clear | NewLogins | NewCertificates
 
 
 def plan(wanted: Iterable[Target], states: Mapping[str, State | None], order: Sequence[str]) -> list[Step]:
     """What is to be done, in order.
 
     Args:
-        states: of each secret by path, how far a rotation that was interrupted got.
+        states: of each secret and authority by path, how far a rotation that was interrupted got.
         order: the roles in the order of a deployment.
     """
     wanted = list(wanted)
     secrets = tuple(target for target in wanted if isinstance(target, Secret))
-    steps = [step for state in STATES for step in _state(state, secrets, states, order)]
+    authorities = tuple(target for target in wanted if isinstance(target, Authority))
+    turned: tuple[Secret | Authority, ...] = (*secrets, *authorities)
+    steps = [step for state in STATES for step in _state(state, turned, states, order)]
     if secrets:
-        steps += [Prove(secrets), Clear(secrets)]
+        steps.append(Prove(secrets))
+    if authorities:
+        steps.append(ProveAuthorities(authorities))
+    if turned:
+        steps.append(Clear(turned))
     logins = tuple(target for target in wanted if isinstance(target, Login))
     if logins:
         steps.append(NewLogins(logins))
@@ -114,7 +138,10 @@ def plan(wanted: Iterable[Target], states: Mapping[str, State | None], order: Se
 
 
 def _state(
-    state: State, secrets: Iterable[Secret], states: Mapping[str, State | None], order: Sequence[str]
+    state: State,
+    secrets: Iterable[Secret | Authority],
+    states: Mapping[str, State | None],
+    order: Sequence[str],
 ) -> list[Step]:
     """One state: written for those that are before it, worked for those that are not beyond it."""
     before = tuple(s for s in secrets if state in s.states and _rank(states.get(s.path)) < _rank(state))
@@ -127,8 +154,11 @@ def _state(
     roles = tuple(role for role in order if role in names)
     if roles:
         switches = state == "switched"
-        migrates = switches and any(s.technique == "credential" for s in within)
+        migrates = switches and any(isinstance(s, Secret) and s.technique == "credential" for s in within)
         steps.append(Play(roles, TITLES[state], rolling=switches, migrates=migrates))
+    certified = tuple(s for s in within if isinstance(s, Authority))
+    if certified and state == "switched":
+        steps.append(Certify(certified))
     return steps
 
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from socle.catalogue import Catalogue, accounts
-from socle.credentials import State
+from socle.credentials import STATES, State
 from socle.errors import ExitCode, SocleError
+from socle.vault import ssh
 from socle.vault.place import Place
 
 Technique = Literal["account", "value", "fernet", "credential"]
@@ -36,7 +37,7 @@ STAYS = {
 """Secrets that are not rotated, by the end of their names, and why."""
 CEPH_STAYS = "the role of Ceph does not change the key of an account that exists"
 
-CERTIFICATES, LOGINS = "certificates", "logins"
+CERTIFICATES, LOGINS, SSH = "certificates", "logins", "ssh"
 
 
 @dataclass(frozen=True)
@@ -102,16 +103,47 @@ class Certificates:
         return f"{CERTIFICATES}/{self.host}"
 
 
-type Target = Secret | Login | Certificates
+@dataclass(frozen=True)
+class Authority:
+    """One of the two authorities of SSH: it signs people and the deploying account, or hosts."""
+
+    signs: Literal["users", "hosts"]
+
+    @property
+    def path(self) -> str:
+        """How it is called on the command line."""
+        return f"{SSH}/{self.signs}"
+
+    @property
+    def server(self) -> str | None:
+        """The role that lays it on hosts. What hosts are known by is on this machine."""
+        return "hardening" if self.signs == "users" else None
+
+    @property
+    def readers(self) -> tuple[str, ...]:
+        """Roles that use it: none, certificates are signed anew."""
+        return ()
+
+    @property
+    def states(self) -> tuple[State, ...]:
+        """What it goes through, in order."""
+        return STATES
+
+    @property
+    def mount(self) -> str:
+        """Where it stands in OpenBao."""
+        return ssh.USER_MOUNT if self.signs == "users" else ssh.HOST_MOUNT
+
+
+type Target = Secret | Authority | Login | Certificates
 
 
 def targets(place: Place, catalogue: Catalogue) -> dict[str, Target]:
     """Everything that can be rotated, by name, in the order in which ``--all`` does it.
 
-    A further kind of credential (the authority of SSH, for one) is a further list here, and a step in
-    ``socle.deploy.rotation``.
+    A further kind of credential is a further list here, and a step in ``socle.deploy.rotation``.
     """
-    found: list[Target] = [*_secrets(catalogue)]
+    found: list[Target] = [*_secrets(catalogue), Authority("users"), Authority("hosts")]
     found += [Login(service.role, service.host, service.component) for service in place.services]
     found += [Login(host.role, host.name) for host in place.hosts]
     found += [Login("deployer", None)]

@@ -14,6 +14,7 @@ from typing import Any
 from socle import durable
 from socle.errors import ExitCode, SocleError
 from socle.site.entrance import AUTHORITY_FILE, CERTIFICATE_FILE, KEY_FILE, KNOWN_HOSTS
+from socle.vault import issuers
 from socle.vault.api import plainly
 from socle.vault.place import Place
 
@@ -26,6 +27,9 @@ DEPLOYER = "deployer"
 HOURS: dict[str, str] = {"operator": "4h", "network-operator": "4h", "crypto-officer": "2h", "auditor": "8h"}
 """For how long a certificate opens sessions, by the role of people.yml that it is asked for."""
 
+FORMER = "former"
+"""Signs with the key that is being retired, and with no other: what it signs must be refused."""
+FORMER_TTL = "10m"
 DEPLOY_TTL = "4h"
 HOST_TTL = "720h"
 RENEW_BELOW = 7260
@@ -82,6 +86,25 @@ def rules_of_deployer() -> dict[str, dict[str, Any]]:
     return {f"{USER_MOUNT}/sign/{DEPLOYER}": {"capabilities": ["create", "update"]}}
 
 
+def rules_of_rotation() -> dict[str, dict[str, Any]]:
+    """What replacing the authorities takes, and trying the former ones."""
+    rules: dict[str, dict[str, Any]] = {}
+    for mount in (USER_MOUNT, HOST_MOUNT):
+        rules |= issuers.rules(mount)
+        rules[f"{mount}/sign/{FORMER}"] = {"capabilities": ["create", "update"]}
+    return rules
+
+
+def former_roles(place: Place) -> dict[str, dict[str, Any]]:
+    """By mount, the role that signs for some minutes what nobody must accept any more."""
+    names = tuple(name for host in place.hosts for name in (host.name, host.address))
+    lasting = {"issuer_ref": issuers.RETIRED, "ttl": FORMER_TTL, "max_ttl": FORMER_TTL}
+    return {
+        USER_MOUNT: user_role(place.deploy_user, FORMER_TTL) | lasting,
+        HOST_MOUNT: host_role(names) | lasting,
+    }
+
+
 def rules_of_host(role: str) -> dict[str, dict[str, Any]]:
     """What a host must be allowed so that it has its own host key signed."""
     return {f"{HOST_MOUNT}/sign/{role}": {"capabilities": ["create", "update"]}}
@@ -97,30 +120,43 @@ def configure(speaker: Any, place: Place) -> None:
         speaker.write_data(f"{USER_MOUNT}/roles/{role}", data=user_role(principal, ttl))
     for host in place.hosts:
         speaker.write_data(f"{HOST_MOUNT}/roles/{host.role}", data=host_role((host.name, host.address)))
-    users, hosts = (_authority(speaker, mount) for mount in (USER_MOUNT, HOST_MOUNT))
-    durable.write(place.state / AUTHORITY_FILE, f"{users}\n")
+    for mount, role_of_former in former_roles(place).items():
+        speaker.write_data(f"{mount}/roles/{FORMER}", data=role_of_former)
+        if not issuers.issuers(speaker, mount):
+            speaker.write_data(f"{mount}/config/ca", data=issuers.NEW_KEY)
+    keep_authorities(speaker, place)
+
+
+def keep_authorities(speaker: Any, place: Place) -> None:
+    """Write the public keys of the authorities to the state folder: those that OpenBao says are trusted now.
+
+    While an authority is rotated it has two; the first one signs.
+    """
+    users, hosts = (issuers.trusted(speaker, mount) for mount in (USER_MOUNT, HOST_MOUNT))
+    durable.write(place.state / AUTHORITY_FILE, "".join(f"{key}\n" for key in users))
+    durable.write(place.state / KNOWN_HOSTS, known_hosts(place, hosts))
+
+
+def known_hosts(place: Place, authorities: tuple[str, ...]) -> str:
+    """What a client knows of the site's hosts: the authorities that may certify them."""
     patterns = ",".join(pattern for host in place.hosts for pattern in (host.name, host.address))
-    durable.write(place.state / KNOWN_HOSTS, f"@cert-authority {patterns} {hosts}\n" if patterns else "")
+    return "".join(f"@cert-authority {patterns} {key}\n" for key in authorities) if patterns else ""
 
 
 def wanted(place: Place) -> list[Any]:
     """Everything that ``configure`` writes, for the hash by which it is known to be there."""
     roles = [user_role(principal, ttl) for _role, principal, ttl in _user_roles(place)]
-    return [MOUNTS, roles, {host.role: host_role((host.name, host.address)) for host in place.hosts}]
+    return [
+        MOUNTS,
+        roles,
+        former_roles(place),
+        {host.role: host_role((host.name, host.address)) for host in place.hosts},
+    ]
 
 
 def _user_roles(place: Place) -> list[tuple[str, str, str]]:
     people = [(role, PERSON, ttl) for role, ttl in HOURS.items()]
     return [*people, (DEPLOYER, place.deploy_user, DEPLOY_TTL)]
-
-
-def _authority(speaker: Any, mount: str) -> str:
-    """The public key of an authority, which is made at the first call and never leaves OpenBao."""
-    if not speaker.list(f"{mount}/issuers"):
-        speaker.write_data(
-            f"{mount}/config/ca", data={"generate_signing_key": True, "key_type": "ed25519", "key_bits": 0}
-        )
-    return str(speaker.read(f"{mount}/config/ca")["data"]["public_key"]).strip()
 
 
 def sign(place: Place, speaker: Any, role: str, public_key: str, principal: str) -> str:
@@ -137,6 +173,18 @@ def sign(place: Place, speaker: Any, role: str, public_key: str, principal: str)
     asked = {"public_key": public_key, "valid_principals": principal, "cert_type": "user"}
     with plainly(place):
         answer = speaker.write_data(f"{USER_MOUNT}/sign/{role}", data=asked)
+    return str(answer["data"]["signed_key"]).strip() + "\n"
+
+
+def sign_host(place: Place, speaker: Any, public_key: str, principal: str) -> str:
+    """A host's certificate of the authority that is being retired, for a client that must refuse it.
+
+    Raises:
+        SocleError: OpenBao refuses.
+    """
+    asked = {"public_key": public_key, "valid_principals": principal, "cert_type": "host"}
+    with plainly(place):
+        answer = speaker.write_data(f"{HOST_MOUNT}/sign/{FORMER}", data=asked)
     return str(answer["data"]["signed_key"]).strip() + "\n"
 
 
@@ -176,7 +224,7 @@ def needs_certificate(place: Place) -> bool:
 
 
 def _signed_by(certificate: Path, authority: Path) -> bool:
-    """Whether the authority's fingerprint is the one that the certificate names."""
+    """Whether the fingerprint of the key that signs, the first one, is the one that the certificate names."""
     if not authority.is_file():
         return True
     fingerprint = _keygen(["ssh-keygen", "-l", "-f", str(authority)]).split()[1]
