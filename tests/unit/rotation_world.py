@@ -23,7 +23,7 @@ from socle.site import Site
 from socle.site.entrance import AUTHORITY_FILE, CERTIFICATE_FILE, KNOWN_HOSTS
 from socle.vault import issuers, login, ssh
 from socle.vault.api import client
-from socle.vault.place import Place, ServiceLogin
+from socle.vault.place import Place, ServiceLogin, secrets_of
 from socle.vault.rotation import Rotation
 from socle.vault.rotation_targets import Secret, targets
 from tests.unit.openbao_server import begun
@@ -208,11 +208,10 @@ def accepts(place: Place, role_id: str, secret_id: str) -> bool:
 def prepared() -> Iterator[Place]:
     """The lab's site in a real OpenBao, with the deploying account's certificate."""
     with pytest.MonkeyPatch.context() as patch, begun(patch) as (_server, bare):
-        components = catalogue.load().components
         made = replace(
             bare,
             site="lab",
-            secrets={name: dict(c.secrets) for name, c in components.items() if c.secrets},
+            secrets=secrets_of(catalogue.load()),
             services=(ServiceLogin("barbican", "ctl1", "127.0.0.1"),),
         )
         vault.prepare(made)

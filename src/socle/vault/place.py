@@ -130,6 +130,14 @@ class Place:
         return self.state / "ca.pem"
 
 
+def secrets_of(catalogue: Catalogue) -> dict[str, dict[str, str]]:
+    """Component, or account of the provider, to the kinds of its secrets, by name."""
+    return {
+        **{name: dict(c.secrets) for name, c in catalogue.components.items() if c.secrets},
+        **{name: {accounts.SECRET: "password"} for name in accounts.ROLES},
+    }
+
+
 def place_of(site: Site, catalogue: Catalogue) -> Place:
     """What OpenBao and the code around it must know of a site."""
     settings = site.settings
@@ -158,10 +166,7 @@ def place_of(site: Site, catalogue: Catalogue) -> Place:
         seal=settings.openbao.seal,
         custody=settings.openbao.custody,
         hosts=tuple(certified),
-        secrets={
-            **{name: dict(c.secrets) for name, c in catalogue.components.items() if c.secrets},
-            **{name: {accounts.SECRET: "password"} for name in accounts.ROLES},
-        },
+        secrets=secrets_of(catalogue),
         services=tuple(
             ServiceLogin(name, host.name, host.address)
             for host in site.hosts.values()
