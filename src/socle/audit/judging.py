@@ -34,10 +34,10 @@ class _Index:
         self.values: dict[str, dict[str, Any]] = {}
         self.problems: dict[str, dict[str, str]] = {}
         for fact in facts.facts:
-            if fact.problem is None:
+            if fact.problem is None and fact.value is not None:
                 self.values.setdefault(fact.name, {})[fact.subject] = fact.value
             else:
-                self.problems.setdefault(fact.name, {})[fact.subject] = fact.problem
+                self.problems.setdefault(fact.name, {})[fact.subject] = fact.problem or "lecture vide"
 
     def unread(self, name: str) -> dict[str, str]:
         """Why a fact could not be read, by subject; nothing when all of it was."""

@@ -39,8 +39,10 @@ def section(name: str, component: str | None = None) -> Callable[[Section], Sect
     return named
 
 
-def output(*command: str, ok: tuple[int, ...] = (0,), seconds: int = SECONDS) -> str:
-    """What a command prints.
+def output(
+    *command: str, ok: tuple[int, ...] = (0,), seconds: int = SECONDS, given: str | None = None
+) -> str:
+    """What a command prints, with ``given`` on its standard input.
 
     Raises:
         Unread: the program is not there, fails, or takes too long.
@@ -54,7 +56,7 @@ def output(*command: str, ok: tuple[int, ...] = (0,), seconds: int = SECONDS) ->
             timeout=seconds,
             check=False,
             env={**os.environ, "LC_ALL": "C.UTF-8", "TZ": "UTC"},
-            stdin=subprocess.DEVNULL,
+            input=given or "",
         )
     except FileNotFoundError as error:
         raise Unread(f"{command[0]} n’est pas installé") from error

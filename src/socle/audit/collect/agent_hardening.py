@@ -1,0 +1,46 @@
+"""The rules of hardening, read by the commands that the kit checks them with, and the report about them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from socle.audit.collect.agent import Questions, Unread, output, section, text
+
+REPORT = "/etc/socle/hardening.json"
+SECONDS = 60
+
+
+@section("hardening")
+def hardening(questions: Questions) -> list[dict[str, str]]:
+    """What the command of each rule prints, in the order of the questions; one that cannot run says why."""
+    # Rules share commands, some of which walk through all files.
+    said = {command: _said(command) for command in dict.fromkeys(questions["hardening"])}
+    return [said[command] for command in questions["hardening"]]
+
+
+def _said(command: str) -> dict[str, str]:
+    # A check that finds nothing may end by another status than 0; what it printed is judged.
+    try:
+        return {"text": output("/bin/sh", "-c", command, ok=tuple(range(126)), seconds=SECONDS)}
+    except Unread as error:
+        return {"problem": str(error)}
+
+
+@section("hardening_report")
+def hardening_report(_questions: Questions) -> dict[str, Any]:
+    """What the host's own report says, by the numbers of the rules."""
+    said = json.loads(text(REPORT))
+    return {
+        "guide": said["guide"],
+        "held": sorted({number for rule in said["held"] for number in rule["rules"]}),
+        "not_evaluated": sorted({number for rule in said["not_evaluated"] for number in rule["rules"]}),
+        "deviations": sorted({number for rule in said["deviations"] for number in rule["rules"]}),
+        "unexplained": sorted(
+            number
+            for kind in ("not_evaluated", "deviations")
+            for rule in said[kind]
+            if not rule.get("reason")
+            for number in rule["rules"]
+        ),
+    }
