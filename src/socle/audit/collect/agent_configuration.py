@@ -22,7 +22,10 @@ SECRET_NAME = re.compile(
     re.IGNORECASE,
 )
 """Names of options whose value is a secret, unless it is plainly none (``_PLAIN``)."""
-_PLAIN = re.compile(r"/[^\s:@]*|true|false|yes|no|on|off|none|never|\d{1,6}|", re.IGNORECASE)
+_PLAIN = re.compile(
+    r"/[^\s:@]*|true|false|yes|no|on|off|none|never|\d{1,6}|((ssl|tcp|unix):[\w.:/\[\]-]+,?)*",
+    re.IGNORECASE,
+)
 _LOGIN = re.compile(r"(?<=://)[^\s/@]+:[^\s/@]*@|(?<=,)[^\s/@,]+:[^\s/@]*@")
 _ADDRESS = re.compile(r"[a-z+]+://")
 _AUTH = re.compile(r"^(auth|password)\s+\S.*$")
@@ -166,12 +169,22 @@ def settings(text: str) -> Options:
     """The settings of a Django program: names that are given plain data."""
     options: Options = {}
     for statement in ast.parse(text).body:
-        if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
+        if isinstance(statement, ast.Assign) and (name := _setting(statement.targets[0])):
             try:
-                options[statement.targets[0].id] = ast.literal_eval(statement.value)
+                options[name] = ast.literal_eval(statement.value)
             except ValueError:
                 continue
     return options
+
+
+def _setting(target: ast.expr) -> str | None:
+    """``NAME`` or, of a setting that is a mapping, ``NAME["key"]`` as ``NAME.key``."""
+    if isinstance(target, ast.Name):
+        return target.id
+    if isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name):
+        key = target.slice.value if isinstance(target.slice, ast.Constant) else None
+        return f"{target.value.id}.{key}" if isinstance(key, str) else None
+    return None
 
 
 def policy(text: str) -> Options:
