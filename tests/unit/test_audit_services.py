@@ -264,8 +264,8 @@ def test_roles_that_cannot_be_rendered_are_told(lab: Site, monkeypatch: pytest.M
 def test_a_host_that_does_not_tell_leaves_its_facts_unread(
     answer: HostAnswer, why: str, lab: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(services, "read_hosts", lambda _site: {"ctl1": answer})
-    monkeypatch.setattr(declared, "of_hosts", lambda _site: {"ctl1": WANTED})
+    monkeypatch.setattr(services, "read_hosts", lambda _site: dict.fromkeys(lab.hosts, answer))
+    monkeypatch.setattr(declared, "of_hosts", lambda _site: dict.fromkeys(lab.hosts, WANTED))
     facts = {fact.name: fact for fact in services.COLLECTORS[0].read(lab)}
     assert facts["config.nova"].value is None
     assert why in (facts["config.nova"].problem or "")

@@ -12,6 +12,7 @@ from socle.audit.rules import (
     hosts,
     network,
     openbao,
+    services,
     site,
 )
 from socle.audit.rules.registry import RULES, Deviation, Others, Rule, rule
@@ -29,5 +30,6 @@ __all__ = [
     "network",
     "openbao",
     "rule",
+    "services",
     "site",
 ]
