@@ -15,6 +15,7 @@ from tests.lab.deployed import Lab
 pytestmark = pytest.mark.lab
 
 UNAUTHORIZED = 401
+VERSION = {"OpenStack-API-Version": "placement 1.39"}
 REFUSED = {"compute": {403, 404}}
 """Nova does not even find the servers of others for whoever may not change them."""
 NOWHERE = "00000000-0000-0000-0000-000000000000"
@@ -112,7 +113,7 @@ def url(connection: Any, kind: str, path: str) -> str:
 
 
 def asked(lab: Lab, connection: Any, method: str, address: str, body: Any = None) -> requests.Response:
-    headers = {"X-Auth-Token": connection.auth_token, "Accept": "application/json"}
+    headers = {"X-Auth-Token": connection.auth_token, "Accept": "application/json", **VERSION}
     return requests.request(method, address, json=body, headers=headers, timeout=60, verify=str(lab.ca_file))
 
 
