@@ -113,7 +113,8 @@ def url(connection: Any, kind: str, path: str) -> str:
 
 
 def asked(lab: Lab, connection: Any, method: str, address: str, body: Any = None) -> requests.Response:
-    headers = {"X-Auth-Token": connection.auth_token, "Accept": "application/json", **VERSION}
+    headers = {"X-Auth-Token": connection.auth_token, "Accept": "application/json"}
+    headers |= VERSION if address.startswith(url(connection, "placement", "")) else {}
     return requests.request(method, address, json=body, headers=headers, timeout=60, verify=str(lab.ca_file))
 
 
