@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
@@ -89,3 +90,17 @@ def test_a_session_that_ends_early_says_why(site: Site, monkeypatch: pytest.Monk
     answers = session.read_hosts(site)
     session.new_pass()
     assert all("Broken pipe" in (answer.problem or "") for answer in answers.values())
+
+
+def test_no_file_of_the_agent_takes_a_name_of_another() -> None:
+    """They become one script, in which the later definition would win in silence."""
+    defined = []
+    for node in ast.parse(session._source()).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            defined.append(node.name)
+        elif isinstance(node, ast.Assign):
+            defined += [target.id for target in node.targets if isinstance(target, ast.Name)]
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            defined.append(node.target.id)
+    assert len(defined) > 50
+    assert sorted({name for name in defined if defined.count(name) > 1}) == []

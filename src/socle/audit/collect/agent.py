@@ -33,6 +33,8 @@ def section(name: str, component: str | None = None) -> Callable[[Section], Sect
     """Make a function a section of the answer; on the hosts of one component only, when named."""
 
     def named(function: Section) -> Section:
+        if name in SECTIONS:
+            raise ValueError(f"the section {name} is defined twice")
         SECTIONS[name] = (function, component)
         return function
 

@@ -204,7 +204,7 @@ def secret_files(_questions: Questions) -> list[dict[str, str]]:
     ]
 
 
-SECRET_NAME = re.compile(
+SECRET_FILE_NAME = re.compile(
     r"(\.key|\.keyring|\.p12|\.pfx|_key|/shadow-?|/gshadow-?|\.erlang\.cookie|-login\.json)$"
 )
 SECRET_LINE = re.compile(
@@ -216,7 +216,7 @@ CREDENTIAL_IN_URL = re.compile(rb"^[^#;\n]*://[^\s/:@]+:[^\s/@]{6,}@", re.MULTIL
 
 
 def _secret(path: str) -> bool:
-    if SECRET_NAME.search(path):
+    if SECRET_FILE_NAME.search(path):
         return True
     try:
         body = Path(path).read_bytes()

@@ -8,21 +8,21 @@ from typing import Any
 from socle.audit.collect.agent import Questions, Unread, output, section, text
 
 REPORT = "/etc/socle/hardening.json"
-SECONDS = 60
+COMMAND_SECONDS = 60
 
 
 @section("hardening")
 def hardening(questions: Questions) -> list[dict[str, str]]:
     """What the command of each rule prints, in the order of the questions; one that cannot run says why."""
     # Rules share commands, some of which walk through all files.
-    said = {command: _said(command) for command in dict.fromkeys(questions["hardening"])}
+    said = {command: _printed(command) for command in dict.fromkeys(questions["hardening"])}
     return [said[command] for command in questions["hardening"]]
 
 
-def _said(command: str) -> dict[str, str]:
+def _printed(command: str) -> dict[str, str]:
     # A check that finds nothing may end by another status than 0; what it printed is judged.
     try:
-        return {"text": output("/bin/sh", "-c", command, ok=tuple(range(126)), seconds=SECONDS)}
+        return {"text": output("/bin/sh", "-c", command, ok=tuple(range(126)), seconds=COMMAND_SECONDS)}
     except Unread as error:
         return {"problem": str(error)}
 

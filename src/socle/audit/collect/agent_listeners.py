@@ -56,7 +56,7 @@ def listener_answer(place: dict[str, Any]) -> dict[str, Any]:
         return {"problem": f"{where} ne répond pas ({type(error).__name__} : {error})"}
 
 
-@section("listeners")
-def own_listeners(questions: Questions) -> dict[str, Any]:
+@section("handshakes")
+def handshakes(questions: Questions) -> dict[str, Any]:
     """Listeners of this host that only other nodes may call: asked by the host itself."""
-    return listener_answers(questions["listeners"])
+    return listener_answers(questions["handshakes"])

@@ -80,7 +80,7 @@ def by_themselves(site: Site, host: Host) -> list[Place]:
     return [place for place in behind(site, host) if not place["deployer"]]
 
 
-ASKED["listeners"] = by_themselves
+ASKED["handshakes"] = by_themselves
 
 
 def of_listeners(site: Site) -> tuple[str, ...]:
@@ -99,7 +99,9 @@ def _read(site: Site) -> Iterator[Fact]:
     for place in here:
         yield from _facts(place, answers[place["subject"]], judge)
     for name, host_answer in read_hosts(site).items():
-        section = host_answer.sections.get("listeners", {"problem": "la session n’a pas répondu aux écoutes"})
+        section = host_answer.sections.get(
+            "handshakes", {"problem": "la session n’a pas répondu aux écoutes"}
+        )
         problem = host_answer.problem or section.get("problem")
         for place in by_themselves(site, site.hosts[name]):
             answer = {"problem": problem} if problem else section["value"].get(place["subject"])
