@@ -122,16 +122,20 @@ def read_facts(path: Path) -> Facts:
         raise SocleError("are no facts", where=str(path), expected="a file of `--facts`") from error
 
 
+def same_judges(bundle: Path) -> bool:
+    """Whether the controls of this version of the kit are those that judged a bundle."""
+    return bool(json.loads(_content(bundle / JUDGES))["sha256"] == _judges()["sha256"])
+
+
 def rederived(bundle: Path) -> list[str]:
-    """What the rules of today say otherwise of a bundle's facts, in French; nothing when all is the same.
+    """What the rules say otherwise of a bundle's facts, in French; nothing when all is the same.
+
+    Only with the judges of the bundle, see ``same_judges``.
 
     Raises:
         SocleError: as ``read``.
     """
     facts, told = read(bundle)
-    judges = json.loads(_content(bundle / JUDGES))
-    if judges["sha256"] != _judges()["sha256"]:
-        return ["les contrôles de cette version du kit ne sont pas ceux du dossier"]
     again = evaluate(facts)
     before, now = _statuses(told), _statuses(again)
     return [

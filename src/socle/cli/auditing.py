@@ -125,7 +125,11 @@ def verify(
     found = offline.verify(folder, offline.Trust(key, tsa_ca, head))
     if rederive:
         paths = [folder] if (folder / offline.MANIFEST).is_file() else bundle.bundles(folder)
-        found.faults += [f"{path.name} : {line}" for path in paths for line in bundle.rederived(path)]
+        for path in paths:
+            if bundle.same_judges(path):
+                found.faults += [f"{path.name} : {line}" for line in bundle.rederived(path)]
+            else:
+                found.unproved.append(f"{path.name} : non rejoué, jugé par les contrôles d’une autre version")
     if given.json:
         out.print_json(data={**asdict(found), "code": found.code})
     else:
