@@ -37,9 +37,13 @@ def test_the_guides_commands_end_as_they_say(lab: Lab, tmp_path: Path) -> None:
     for words in commands():
         given = [str(tmp_path / "rapport") if word == "rapport/" else word for word in words]
         done = lab.socle(*given, check=False)
-        allowed = (
-            JUDGED if words[1] in {"static", "live"} else {holes(lab)} if words[1] == "coverage" else {0}
-        )
+        allowed = {0}
+        if words[1] in {"static", "live"}:
+            allowed = {int(code) for code in JUDGED}
+        elif words[1] == "coverage":
+            allowed = {holes(lab)}
+        elif "--rederive" in words:  # audits of another version may be in the lab's chain
+            allowed = {verify.PROVED, verify.UNPROVED}
         assert done.returncode in allowed, f"{words}: {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr}"
         assert "Traceback" not in done.stderr
         seen.add(words[1])
