@@ -7,14 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
 from typing import Any, Final
 
-from socle import catalogue, cloud
+from socle import catalogue, cloud, vault
 from socle.audit.collect.apis import compute, keystone, network, storage
 from socle.audit.collect.apis.reader import NotRead, Reader
 from socle.audit.collect.collector import Collector, FactKind, of_site
 from socle.audit.model import Fact
 from socle.site import Site
+from socle.site.ansible import urls
 
-PERMISSION = "administrateur du nuage, requêtes GET seulement ; son compte en lecture seule reste à faire"
+PERMISSION = "compte auditor du nuage, que les politiques des services laissent lire et rien changer"
 
 WHAT: Final[Mapping[ModuleType, Mapping[str, str]]] = {
     keystone: {
@@ -89,8 +90,12 @@ def _read(site: Site, reader: Reader, module: ModuleType) -> Iterator[Fact]:
         yield Fact(name=name, subject=site.name, problem=why)
 
 
-def _administrator(site: Site) -> Any:
-    return cloud.connect(site, catalogue.load())
+def _auditor(site: Site) -> Any:
+    """The cloud as its auditor; the password comes from OpenBao and stays in this process."""
+    services = catalogue.load()
+    place = vault.place_of(site, services)
+    auth_url = f"{urls(site, services)['keystone']['public']}/v3"
+    return cloud.connection(auth_url, site.region, str(place.ca_file), vault.auditor_account(place))
 
 
 COLLECTORS: tuple[Collector, ...] = (
@@ -98,7 +103,7 @@ COLLECTORS: tuple[Collector, ...] = (
         name="cloud",
         kinds=frozenset({"live"}),
         facts=tuple(FactKind(name, of_site, what) for facts in WHAT.values() for name, what in facts.items()),
-        read=lambda site: read_cloud(site, _administrator),
+        read=lambda site: read_cloud(site, _auditor),
         permission=PERMISSION,
     ),
 )

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from socle import catalogue
 from socle.audit.collect.collector import Collector, FactKind, of_site
 from socle.audit.model import Fact
+from socle.catalogue import accounts
 from socle.errors import SocleError
 from socle.site import Site, load
 from socle.site.flows import Flow, flows
@@ -214,13 +215,26 @@ def _flow(flow: Flow) -> dict[str, Any]:
 
 
 def _accounts() -> dict[str, Any]:
-    """Technical accounts and their roles: the deployment's own, and those of the service catalogue."""
-    deployment = {"admin": {"component": "deployment", "roles": ["admin"]}}
-    return deployment | {
-        entry.identity.user: {"component": name, "roles": sorted(entry.identity.roles)}
-        for name, entry in sorted(catalogue.load().components.items())
+    """Technical accounts, ``domain/name``, and their roles: the provider's machines, and each component's.
+
+    While a login is rotated, a second account of the same name and ``-b`` has its place. The account that
+    Keystone is begun with has no other use: it is closed.
+    """
+    own = {
+        f"{accounts.DOMAIN}/{name}": {"component": name, "roles": sorted(roles), "closed": False}
+        for name, roles in accounts.ROLES.items()
+    }
+    components = {
+        f"Default/{entry.identity.user}": {
+            "component": name,
+            "roles": sorted(entry.identity.roles),
+            "closed": False,
+        }
+        for name, entry in catalogue.load().components.items()
         if entry.identity and entry.identity.user
     }
+    begun = {"Default/admin": {"component": "keystone", "roles": ["admin"], "closed": True}}
+    return dict(sorted((own | components | begun).items()))
 
 
 def _kinds(names: Iterable[tuple[str, str]]) -> tuple[FactKind, ...]:

@@ -7,9 +7,10 @@ from typing import Any
 
 from socle.audit.rules.conditions import shown
 from socle.audit.rules.registry import Deviation, Others, Unreadable, rule
+from socle.credentials import SECOND
 
 PROVIDER = "Default"
-"""Keystone's domain of the provider's own accounts."""
+"""Keystone's domain of the accounts of services, in which the whole system's rights are counted."""
 TENANT = "t-"
 """How the domain of every customer begins."""
 GROUP_ROLES = {"managers": "manager", "members": "member", "readers": "reader", "auditors": "reader"}
@@ -17,18 +18,20 @@ GROUP_ROLES = {"managers": "manager", "members": "member", "readers": "reader", 
 
 @rule("nominative")
 def nominative(value: Any, _expect: Mapping[str, Any], others: Others) -> Iterator[Deviation]:
-    """Each account of the provider is that of one person, or a technical one that is declared."""
+    """Each account of the provider is one person's or a technical one that is declared; closed ones are."""
     accounts = others.one("site.accounts")
     people = others.one("site.people")["people"]
-    known = {*accounts, *people, *(person["email"] for person in people.values())}
-    own = [user for user in value if user["domain"] == PROVIDER]
+    known = {*people, *(person["email"] for person in people.values())}
+    own = [user for user in value if not user["domain"].startswith(TENANT)]
     if not own:
         raise Unreadable("aucun compte du fournisseur n’a été lu")
     for user in own:
-        if user["name"] not in known:
-            yield Deviation(
-                f"compte {user['name']}", "une personne de people.yml, ou un compte prévu", "inconnu"
-            )
+        account = accounts.get(_declared(f"{user['domain']}/{user['name']}", accounts))
+        where = f"compte {user['domain']}/{user['name']}"
+        if account is None and user["name"] not in known:
+            yield Deviation(where, "une personne de people.yml, ou un compte prévu", "inconnu")
+        if account and account["closed"] and user["enabled"]:
+            yield Deviation(where, "fermé", "ouvert")
 
 
 @rule("leavers-gone")
@@ -50,14 +53,18 @@ def leavers_gone(value: Any, _expect: Mapping[str, Any], others: Others) -> Iter
 @rule("admins-declared")
 def admins_declared(value: Any, _expect: Mapping[str, Any], others: Others) -> Iterator[Deviation]:
     """Who is administrator somewhere is who is declared to be: the service catalogue's, and no one more."""
-    declared = {
-        f"{PROVIDER}/{name}" for name, one in others.one("site.accounts").items() if "admin" in one["roles"]
+    accounts = others.one("site.accounts")
+    declared = {name for name, one in accounts.items() if "admin" in one["roles"]}
+    found = {
+        _declared(user, accounts)
+        for user, scopes in value.items()
+        if any("admin" in roles for roles in scopes.values())
     }
-    found = {user for user, scopes in value.items() if any("admin" in roles for roles in scopes.values())}
     if not found:
         raise Unreadable("aucun administrateur n’a été lu")
+    needed = {name for name in declared if not accounts[name]["closed"]}
     yield from (Deviation(user, "non administrateur", "administrateur") for user in sorted(found - declared))
-    yield from (Deviation(user, "administrateur", "absent") for user in sorted(declared - found))
+    yield from (Deviation(user, "administrateur", "absent") for user in sorted(needed - found))
 
 
 @rule("rights-agree")
@@ -111,7 +118,7 @@ def incompatible_rights(value: Any, expect: Mapping[str, Any], _others: Others) 
         raise Unreadable("aucune attribution n’a été lue")
     allowed = set(expect.get("except", ()))
     for (who, scope), roles in sorted(given.items()):
-        name = who.partition("/")[2]
+        name = who.partition("/")[2].removesuffix(SECOND)
         for one, other in expect["pairs"]:
             if {one, other} <= roles and name not in allowed:
                 yield Deviation(f"{who}, {scope}", f"{one} ou {other}", f"{one} et {other}")
@@ -160,14 +167,24 @@ def managers(value: Any, _expect: Mapping[str, Any], others: Others) -> Iterator
 @rule("second-factor")
 def second_factor(value: Any, expect: Mapping[str, Any], others: Others) -> Iterator[Deviation]:
     """Accounts of people ask for two factors, ``password`` alone opening nothing."""
-    technical = {*others.one("site.accounts"), *expect.get("technical", ())}
-    people = [user for user in value if user["name"] not in technical]
+    accounts, technical = others.one("site.accounts"), expect.get("technical", ())
+    people = [
+        user
+        for user in value
+        if user["name"] not in technical
+        and _declared(f"{user['domain']}/{user['name']}", accounts) not in accounts
+    ]
     if not people:
         raise Unreadable("aucun compte de personne n’a été lu")
     for user in people:
         strong = user["mfa"] and user["mfa_rules"] and all(len(set(r)) > 1 for r in user["mfa_rules"])
         if not strong:
             yield Deviation(f"{user['domain']}/{user['name']}", "deux facteurs exigés", "un seul suffit")
+
+
+def _declared(user: str, accounts: Mapping[str, Any]) -> str:
+    """The name under which an account is declared, for one that has another's place as well."""
+    return user.removesuffix(SECOND) if user.removesuffix(SECOND) in accounts else user
 
 
 def _closure(role: str, roles: Mapping[str, Any]) -> set[str]:
