@@ -17,6 +17,7 @@ from socle.site import Site, load
 from socle.site.flows import Flow, flows
 from socle.site.records import REGISTERS
 from socle.site.tenant import Tenant
+from socle.tenants.apply import unserved
 from stacks.tenant.plan import domain_name
 
 OUTSIDE = {
@@ -177,7 +178,7 @@ def _tenant(site: Site, tenant: Tenant) -> dict[str, Any]:
     contacts = tenant.organisation.contacts
     return {
         "domain": domain_name(tenant.siren),
-        "state": site.tenant_state(tenant.siren),
+        "served": unserved(site, tenant.siren) is None,
         "classification": tenant.data.classification,
         "health_data": tenant.data.health_data,
         "environments": list(tenant.lifecycle.environments),
