@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from socle.audit.collect import session
+from socle.audit.collect import COLLECTORS, collect, session
 from socle.audit.collect.session import HostAnswer, UnknownShape
+from socle.errors import SocleError
 from socle.paths import project_root
 from socle.site import Site, load
 
@@ -104,3 +105,9 @@ def test_no_file_of_the_agent_takes_a_name_of_another() -> None:
             defined.append(node.target.id)
     assert len(defined) > 50
     assert sorted({name for name in defined if defined.count(name) > 1}) == []
+
+
+def test_a_fact_that_two_sources_declare_is_refused(site: Site) -> None:
+    twice = [one for one in COLLECTORS if one.name == "register"] * 2
+    with pytest.raises(SocleError, match=r"two sources declare register\.evidence"):
+        collect(site, "static", twice)

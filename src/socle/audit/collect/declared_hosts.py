@@ -152,7 +152,7 @@ def _read(site: Site) -> Iterator[Fact]:
         {"name": flow.name, "zone": flow.zone, "protocol": flow.protocol, "tls": flow.tls}
         for flow in flows(site, catalogue.load())
     ]
-    yield Fact(name="site.flows", subject=site.name, value=told)
+    yield Fact(name="site.flow_encryption", subject=site.name, value=told)
     for name, host in site.hosts.items():
         yield Fact(name="host.declared", subject=name, value=_of(site, host))
 
@@ -165,7 +165,7 @@ COLLECTORS: tuple[Collector, ...] = (
             FactKind(
                 "host.declared", of_hosts, "Ce que les fichiers du site et le catalogue veulent de l’hôte"
             ),
-            FactKind("site.flows", of_site, "Matrice de flux : zone, protocole et chiffrement"),
+            FactKind("site.flow_encryption", of_site, "Matrice de flux : zone, protocole et chiffrement"),
         ),
         read=_read,
         permission="les fichiers du site, tels que validés",

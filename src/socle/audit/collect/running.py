@@ -55,6 +55,9 @@ def collect(
     started = datetime.now(UTC)
     session.new_pass()
     declared.new_pass()
+    names = [fact.name for collector in chosen for fact in collector.facts]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise SocleError(f"two sources declare {', '.join(twice)}", where="src/socle/audit/collect")
     expected = {fact.name: fact.subjects(site) for collector in chosen for fact in collector.facts}
     with ThreadPoolExecutor(max(len(chosen), 1), thread_name_prefix="collector") as pool:
         read = list(pool.map(lambda collector: _read(site, collector, tell), chosen))
