@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -181,7 +182,9 @@ def test_a_bug_is_one_line_and_its_details_a_private_file(
     assert run(["validate"]) == ExitCode.FAILED
     said = capsys.readouterr().err
     assert len(said.splitlines()) == 1
-    assert said.startswith("unexpected ValueError: odd value; the details are in ")
+    assert re.match(
+        r"unexpected ValueError at socle/cli/[a-z_]+\.py:\d+: odd value; the details are in ", said
+    )
     path = Path(said.split()[-1])
     assert path.parent == state / "errors"
     assert path.stat().st_mode & 0o777 == 0o600

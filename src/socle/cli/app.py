@@ -195,7 +195,8 @@ def _tell(error: BaseException) -> int:
         case OSError():
             say(_system(error))
         case _:
-            say(f"unexpected {type(error).__name__}: {_short(error)}; the details are in {_details(error)}")
+            what = f"unexpected {type(error).__name__} at {_place(error)}: {_short(error)}"
+            say(f"{what}; the details are in {_details(error)}")
     return code
 
 
@@ -232,6 +233,15 @@ def shared_first(arguments: Sequence[str]) -> list[str]:
 def say(text: str) -> None:
     """Print plain text on standard error, as it is."""
     err.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _place(error: BaseException) -> str:
+    """The last line of the kit's own code that the error came through."""
+    kit = Path(__file__).parents[2]
+    frames = [(Path(f.filename), f.lineno) for f in traceback.extract_tb(error.__traceback__)]
+    ours = [(path, line) for path, line in frames if path.is_relative_to(kit)] or frames
+    path, line = ours[-1]
+    return f"{path.relative_to(kit) if path.is_relative_to(kit) else path}:{line}"
 
 
 def _command_of(error: typer.TyperException) -> str:
