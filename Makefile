@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-$(shell cksum requirements.lock | cut -d' ' -f1)
 SITE ?= lab
 PYTEST := $(BIN)/pytest
+# Of which commit the tests ran: the audit reads the reports of the code that is in place.
+REPORTS = .reports/$(shell git describe --always --abbrev=40 --dirty --exclude='*' 2>/dev/null || echo unknown)
 
 .PHONY: help lab test test-unit test-hosts test-roles test-lab lint lock venv clean bench
 
@@ -19,18 +21,18 @@ lab: venv ## Make the lab's cloud on this machine (root; Debian 12 or 13)
 test: lint test-unit test-hosts test-lab test-roles ## Prove everything: linters, units, roles and the whole lab
 
 test-unit: venv ## Unit tests (seconds)
-	$(PYTEST) -m "not slow" tests/unit
+	$(PYTEST) --junit-xml=$(REPORTS)/unit.xml -m "not slow" tests/unit
 
 test-hosts: venv ## Hardening on a machine of its own under QEMU, and who comes in by SSH (root; minutes)
-	$(PYTEST) tests/hosts
+	$(PYTEST) --junit-xml=$(REPORTS)/hosts.xml tests/hosts
 
 test-roles: venv ## Roles on real lab nodes (molecule)
-	$(PYTEST) tests/roles
+	$(PYTEST) --junit-xml=$(REPORTS)/roles.xml tests/roles
 
 test-lab: venv ## End to end on the lab, and what takes minutes
 	@tests/lab/install-browser
-	$(PYTEST) -m slow tests/unit
-	$(PYTEST) tests/lab
+	$(PYTEST) --junit-xml=$(REPORTS)/unit-slow.xml -m slow tests/unit
+	$(PYTEST) --junit-xml=$(REPORTS)/lab.xml tests/lab
 
 lint: venv ## Linters, all strict
 	$(BIN)/ruff check .

@@ -1,7 +1,103 @@
-"""The history of the site's files: who changed what, who approved it, and whether commits are signed."""
+"""History of the site's files and of the kit: who changed what, who let it in, what was deployed."""
 
 from __future__ import annotations
 
-from socle.audit.collect.collector import Collector
+from collections.abc import Callable, Iterator
+from typing import Any, Final
 
-COLLECTORS: tuple[Collector, ...] = ()
+from socle.audit.collect import repository_kit, repository_tests
+from socle.audit.collect.collector import Collector, FactKind, of_site
+from socle.audit.collect.repository_git import Known, NoHistory, Repository, known_by
+from socle.audit.model import Fact
+from socle.paths import project_root
+from socle.site import Site
+
+DAYS: Final = 90
+"""How far back the changes of a site are read: older ones cannot be signed any more."""
+FORM: Final = "--format=%H%x1f%cI%x1f%ae%x1f%G?%x1f%GS%x1f%GP"
+GOOD: Final = frozenset("GU")
+"""A signature that is right: git knows its key (G), or gpg has it without trusting its owner (U)."""
+
+
+def _read(site: Site) -> Iterator[Fact]:
+    for name, (reader, _what) in KINDS.items():
+        try:
+            yield Fact(name=name, subject=site.name, value=reader(site))
+        except NoHistory as error:
+            yield Fact(name=name, subject=site.name, problem=str(error))
+
+
+def _history(site: Site) -> list[dict[str, Any]]:
+    """The changes of the last ``DAYS`` days, or the newest one when there is none; the newest first.
+
+    A change is one step of the branch that is checked out: a commit, or a merge with all that it brings.
+    Who signs it lets it in; ``apart`` says that this is none of its authors.
+    """
+    with known_by(site) as known:
+        walk = ("log", "--first-parent", FORM)
+        recent = known.repository.lines(*walk, f"--since={DAYS}.days", "--", ".")
+        found = recent or known.repository.lines(*walk, "--max-count=1", "--", ".")
+        if not found:
+            raise NoHistory("les fichiers du site ne sont dans aucun commit")
+        return [_change(site, known, line.split("\x1f")) for line in found]
+
+
+def _change(site: Site, known: Known, told: list[str]) -> dict[str, Any]:
+    commit, moment, author, state, signer, key = told
+    brought = known.repository.lines(
+        "log", "--no-merges", "--format=%ae", f"{commit}^1..{commit}", "--", ".", ok=(0, 128)
+    )
+    logins = {p.email.lower(): login for login, p in site.people.people.items()}
+    authors = sorted({logins.get(one.lower(), one) for one in brought or [author]})
+    who = known.logins.get(key) or (signer if signer in site.people.people else None)
+    signed = who if state in GOOD else None
+    return {
+        "name": commit[:12],
+        "moment": moment,
+        "authors": authors,
+        "signature": state,
+        "signer": signed,
+        "apart": signed is not None and signed not in authors,
+    }
+
+
+KINDS: Final[dict[str, tuple[Callable[[Site], Any], str]]] = {
+    "repository.history": (
+        _history,
+        "Les changements des fichiers du site : auteurs, signataire, signature vérifiée",
+    ),
+    "repository.deployed": (
+        lambda site: repository_kit.deployed(site, Repository(project_root())),
+        "Les déploiements du journal, leur commit et les verrous de ce commit",
+    ),
+    "repository.tree": (
+        lambda _site: repository_kit.tree(Repository(project_root())),
+        "Le kit tel qu’il est sur la machine qui déploie, comparé à son commit",
+    ),
+    "repository.test_data": (
+        lambda _site: repository_kit.test_data(Repository(project_root())),
+        "Les données d’essai du kit, comparées à l’empreinte que le commit en garde",
+    ),
+    "repository.secrets": (
+        lambda site: repository_kit.secrets(site, Repository(project_root())),
+        "Ce qui a la forme d’un secret dans les historiques du kit et du site (jamais la valeur)",
+    ),
+    "repository.rules": (
+        lambda _site: repository_tests.rules(project_root()),
+        "Les règles de développement sûr, passées sur le code du kit pendant l’audit",
+    ),
+    "repository.tests": (
+        lambda _site: repository_tests.reports(project_root(), Repository(project_root())),
+        "Les rapports d’essais du commit qui est en place",
+    ),
+}
+
+COLLECTORS: tuple[Collector, ...] = (
+    Collector(
+        name="repository",
+        kinds=frozenset({"static", "live"}),
+        facts=tuple(FactKind(name, of_site, what) for name, (_reader, what) in KINDS.items()),
+        read=_read,
+        permission="git, en lecture, sur le dossier du site et sur le kit de la machine qui déploie",
+    ),
+)
