@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
 from socle import catalogue, durable, signing, vault
 from socle.audit import timestamps
 from socle.audit.bundle import KEY, Notary
+from socle.errors import SocleError
 from socle.paths import state_dir
 from socle.site import Site
 
@@ -44,7 +46,36 @@ def notary_of(site: Site) -> Notary:
         return dict(answer or {}) if isinstance(answer, dict) else {}
 
     settings, folder = site.settings.audit.timestamps, state_dir(site.name) / AUTHORITY
-    if not signer_key(site).exists():
-        signing.make(KEY, ask)
-        durable.write(signer_key(site), signing.public_key(KEY, ask))
+    pin(signer_key(site), chain_of(site), ask, test_chain=place.custody == "test-custodians")
     return Notary(ask, lambda signature: timestamps.stamp(settings, folder, signature))
+
+
+def pin(known: Path, chain: Path, ask: signing.Ask, *, test_chain: bool) -> None:
+    """See that OpenBao signs with the key by which this machine knows it; the first one is written down.
+
+    An OpenBao that was made anew has another key. The chain of a lab is set aside then, with its key, into
+    ``audits-`` and the first digits of the key's SHA-256; killed halfway, the next call goes on.
+
+    Raises:
+        SocleError: the key is another one, and the chain is no lab's: a person decides what that means.
+    """
+    signing.make(KEY, ask)
+    now = signing.public_key(KEY, ask)
+    if known.exists() and (former := known.read_text(encoding="utf-8")) != now:
+        name = f"{chain.name}-{hashlib.sha256(former.encode()).hexdigest()[:12]}"
+        if not test_chain:
+            raise SocleError(
+                "OpenBao signs with another key than the one that signed the audits before",
+                where=str(known),
+                write=f"if OpenBao is a new one, move {chain} to "
+                f"{chain.with_name(name)} and this key into it: "
+                "they stay verifiable, and a new chain begins; if it is not, somebody replaced the signer",
+            )
+        aside = chain.with_name(name)
+        if chain.exists():
+            chain.rename(aside)
+        aside.mkdir(mode=0o700, exist_ok=True)
+        known.rename(aside / known.name)
+        durable.sync_folder(aside)
+    if not known.exists():
+        durable.write(known, now)
