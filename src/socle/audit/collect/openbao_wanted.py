@@ -63,7 +63,7 @@ def _grants(rules: dict[str, Rules]) -> Iterator[dict[str, Any]]:
     for policy, paths in sorted(rules.items()):
         for path, rule in sorted(paths.items()):
             kind = _kind(path, set(rule["capabilities"]))
-            if kind:
+            if kind and "deny" not in rule["capabilities"]:
                 yield {
                     "policy": policy,
                     "path": path,
