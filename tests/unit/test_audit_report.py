@@ -25,7 +25,7 @@ from socle.audit import controls, requirements
 from socle.audit.evaluating import evaluate
 from socle.audit.model import Facts, Status
 from socle.audit.mutations import mutated
-from socle.audit.report import FORMS, Content, Past, content
+from socle.audit.report import FORMS, Content, Past, content, html
 from tests.unit.audit_golden import golden
 
 CHAPTERS = {str(number): f"Chapitre « {number} » & <suite>" for number in range(5, 20)}
@@ -165,7 +165,7 @@ def test_the_paper_says_the_same(shown: Content) -> None:
     assert len(pages) > 5
     assert "Ne vaut pas qualification" in text
     for status, count in shown.counts.items():
-        assert f"{status.value} : {count}" in text
+        assert re.search(rf"« {status.value} » {count}\b", text)
 
 
 @pytest.mark.parametrize(
@@ -227,6 +227,12 @@ def test_headings_are_nested_and_pictures_have_words(shown: Content) -> None:
     assert text.count("<table") == text.count("<caption>")
     fields = set(re.findall(r"<(?:select|input) id=\"([^\"]+)\"", text))
     assert fields == set(re.findall(r"<label for=\"([^\"]+)\"", text))
+
+
+def test_what_one_types_is_code_and_nothing_in_it_becomes_markup() -> None:
+    assert html.commands("Lancer `socle deploy <x>`, puis `y") == (
+        "Lancer <code>socle deploy &lt;x&gt;</code>, puis `y"
+    )
 
 
 def test_a_cell_is_no_formula() -> None:

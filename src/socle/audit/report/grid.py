@@ -137,7 +137,7 @@ def perimeter_of(shown: Content) -> list[tuple[str, str]]:
         ("Hôtes", ", ".join(shown.hosts)),
         ("Outil", f"socle {audit.tool}"),
         ("Dossier de preuves", proof),
-        *(("Exigences", f"{status.value} : {count}") for status, count in shown.counts.items()),
+        *((f"Exigences au statut « {status.value} »", str(count)) for status, count in shown.counts.items()),
         *((f"Compte de lecture : {name}", who) for name, who in sorted(shown.facts.permissions.items())),
         *(("Registre", fault) for fault in audit.faults),
         *(("Limite", limit) for limit in audit.limits),

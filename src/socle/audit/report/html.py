@@ -5,12 +5,14 @@ Charts are drawn as SVG, with the same figures in a table beside each (RGAA 1.1)
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Final
 
 from jinja2 import Environment, StrictUndefined, Template
+from markupsafe import Markup, escape
 
 from socle.audit.model import Status
 from socle.audit.report.content import SEVERITY_FR, Content, when
@@ -62,9 +64,15 @@ def segments(counts: Mapping[Status, int], total: int) -> list[tuple[Status, int
     return parts
 
 
+def commands(text: str) -> Markup:
+    """A text whose parts between grave accents are what one types."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped before
+
+
 @cache
 def _template() -> Template:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.filters["commands"] = commands
     return environment.from_string(files(__package__).joinpath("page.html.j2").read_text("utf-8"))

@@ -22,7 +22,7 @@ def content_of(site: Site, bundle: Path | None) -> Content:
     """What to tell of a bundle; of the latest one when none is named.
 
     Raises:
-        SocleError: there is none, or it cannot be read.
+        SocleError: there is none, it cannot be read, or another version of the kit judged it.
     """
     chain = bundles.bundles(chain_of(site))
     if bundle is None and not chain:
@@ -31,10 +31,17 @@ def content_of(site: Site, bundle: Path | None) -> Content:
         )
     chosen = bundle or chain[-1]
     facts, audit = bundles.read(chosen)
+    known = controls.load()
+    if strangers := sorted({judgement.control for judgement in audit.judgements} - known.keys()):
+        raise SocleError(
+            f"was judged by controls that this kit does not have: {', '.join(strangers[:3])}",
+            where=str(chosen),
+            write=f"use the kit that made it (socle {audit.tool}), or name another one by --bundle",
+        )
     return content(
         audit,
         facts,
-        controls.load(),
+        known,
         requirements.load(),
         requirements.chapters(),
         title=site.settings.title,

@@ -63,7 +63,10 @@ def told(condition: Any) -> str:
     """A condition in French, for a report."""
     if not isinstance(condition, Mapping):
         return shown(condition)
-    return " et ".join(f"{FRENCH[word]} {shown(wanted)}".strip() for word, wanted in condition.items())
+    return " et ".join(
+        YES_NO[word][bool(wanted)] if word in YES_NO else f"{FRENCH[word]} {shown(wanted)}"
+        for word, wanted in condition.items()
+    )
 
 
 def shown(value: Any) -> str:
@@ -142,11 +145,14 @@ FRENCH: Final = {
     "in": "l’un de",
     "not": "autre que",
     "matches": "de la forme",
-    "absent": "absent",
-    "present": "présent",
     "has": "contenant",
     "only": "rien d’autre que",
     "lacks": "sans",
-    "empty": "vide",
     "count": "nombre",
 }
+YES_NO: Final = {
+    "absent": ("présent", "absent"),
+    "present": ("absent", "présent"),
+    "empty": ("non vide", "vide"),
+}
+"""The words that ask yes or no, in French: what no asks for, and what yes does."""
