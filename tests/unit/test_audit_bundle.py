@@ -17,9 +17,12 @@ import pytest
 
 from socle import signing
 from socle.audit import bundle, timestamps, verify
+from socle.audit.collect import audits
 from socle.audit.evaluating import evaluate
 from socle.audit.model import Facts
 from socle.errors import ExitCode, SocleError
+from socle.paths import project_root
+from socle.site import load
 from socle.site.settings import Timestamps
 from socle.vault.policies import text
 from tests.unit.audit_golden import golden
@@ -78,6 +81,24 @@ def checked(place: Path, **changes: Any) -> verify.Found:
 
 def manifests(place: Path) -> list[Path]:
     return sorted((place / "chain").glob("*/manifest.json"))
+
+
+def test_the_next_audit_sees_whether_the_one_before_is_proved(copy: Path) -> None:
+    site, path = load(project_root() / "inventories/lab"), manifests(copy)[-1].parent
+    trust = verify.Trust(copy / "audit.pub", copy / "tsa/ca.pem")
+    told = audits.kept(site, path, trust)
+    assert (told["proved"], told["why"], told["unread"]) == (True, [], [])
+    assert datetime.fromisoformat(told["date"]) == bundle.moment_of(path)
+    unknown = audits.kept(site, path, verify.Trust(None, copy / "tsa/ca.pem"))
+    assert unknown["proved"] is False
+    text = (path / bundle.FACTS).read_text("utf-8")
+    (path / bundle.FACTS).write_text(
+        text.replace('"host.system","subject":"cmp1"', '"host.none","subject":"cmp1"')
+    )
+    told = audits.kept(site, path, trust)
+    assert (told["proved"], told["unread"]) == (False, ["cmp1"])
+    (path / bundle.FACTS).write_text("{", "utf-8")
+    assert audits.kept(site, path, trust)["unread"] == sorted(site.hosts)
 
 
 def test_a_chain_is_proved_by_the_script_alone(copy: Path) -> None:

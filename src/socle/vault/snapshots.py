@@ -6,12 +6,14 @@ held the shares when it was taken.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from socle import durable
 from socle.errors import ExitCode, SocleError
@@ -41,9 +43,94 @@ def take(place: Place, file: Path) -> int:
     check(content, "OpenBao's answer")
     durable.write_bytes(file, content)
     moment = datetime.now(UTC).isoformat(timespec="seconds")
-    known = {"time": moment, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    known = {
+        "time": moment,
+        "bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+        **dataclasses.asdict(sealed(content)),
+    }
     durable.write_json(place.folder / TAKEN, known)
     return len(content)
+
+
+@dataclasses.dataclass(frozen=True)
+class Sealed:
+    """What is in a copy.
+
+    Args:
+        entries: how many.
+        in_clear: the keys of those that are neither encrypted by the barrier nor ``UNSEALED``.
+    """
+
+    entries: int
+    in_clear: tuple[str, ...]
+
+
+UNSEALED: Final = frozenset(
+    {
+        "core/hsm/barrier-unseal-keys",
+        "core/initialize-lock",
+        "core/lock",
+        "core/recovery-config",
+        "core/recovery-key",
+        "core/seal-config",
+        "core/shamir-kek",
+    }
+)
+"""What the barrier does not encrypt: names of locks, kind of the seal, keys that the seal encrypts."""
+BARRIER_BYTES: Final = 4 + 1 + 12 + 16
+"""Term, version, nonce and tag around each value (AES-256-GCM; `vault/barrier_aes_gcm.go` of OpenBao)."""
+
+
+def sealed(content: bytes) -> Sealed:
+    """Look at each entry of a whole copy: is its value the barrier's cipher text?
+
+    Raises:
+        SocleError: the storage in it is not of the form that is known.
+    """
+    with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as archive:
+        file = archive.extractfile("state.bin")
+        state = file.read() if file else b""
+    try:
+        entries = list(_entries(state))
+    except (IndexError, ValueError) as error:
+        raise _damaged("OpenBao's answer") from error
+    clear = sorted(
+        key
+        for key, value in entries
+        if key not in UNSEALED
+        and not (len(value) >= BARRIER_BYTES and value[:4] != bytes(4) and value[:2] == bytes(2)
+                 and value[4] in {1, 2})
+    )  # fmt: skip
+    return Sealed(len(entries), tuple(clear))
+
+
+def _entries(state: bytes) -> Iterator[tuple[str, bytes]]:
+    """Keys and values: messages of Protocol Buffers with their length before them, key and value as bytes."""
+    place = 0
+    while place < len(state):
+        length, place = _number(state, place)
+        end, fields = place + length, {}
+        if end > len(state):
+            raise ValueError("cut off")
+        while place < end:
+            tag, place = _number(state, place)
+            size, place = _number(state, place)
+            if tag & 7 == 2:  # noqa: PLR2004 - bytes with their length; anything else is a number
+                fields[tag >> 3] = state[place : place + size]
+                place += size
+        yield fields[1].decode("utf-8", "replace"), fields.get(2, b"")
+
+
+def _number(state: bytes, place: int) -> tuple[int, int]:
+    """A number of variable length, and where the next byte is."""
+    value = shift = 0
+    while True:
+        byte = state[place]
+        value |= (byte & 0x7F) << shift
+        place, shift = place + 1, shift + 7
+        if not byte & 0x80:
+            return value, place
 
 
 def check(content: bytes, where: str) -> None:

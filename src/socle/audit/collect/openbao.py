@@ -10,7 +10,7 @@ import requests
 from hvac.exceptions import Forbidden, VaultError
 
 from socle import catalogue, durable, vault
-from socle.audit.collect import openbao_keys, openbao_logins, openbao_settings, openbao_wanted
+from socle.audit.collect import openbao_copies, openbao_keys, openbao_logins, openbao_settings, openbao_wanted
 from socle.audit.collect.collector import Collector, FactKind, of_component, of_site
 from socle.audit.collect.openbao_session import Reader, Session
 from socle.audit.model import Fact
@@ -23,6 +23,7 @@ from socle.vault.snapshots import TAKEN
 PERMISSION = "AppRole `auditor` : noms, réglages, âges et clés publiques ; aucun secret, aucune écriture"
 SEAL = "openbao.seal"
 SNAPSHOT = "openbao.snapshot"
+CONTENT = "openbao.snapshot_content"
 
 KINDS: Final[dict[str, tuple[Reader, str]]] = {
     "openbao.audit_devices": (
@@ -112,6 +113,15 @@ def read_snapshot(site: Site) -> Iterator[Fact]:
             "checked": taken["sha256"] is not None,
         }
     yield Fact(name=SNAPSHOT, subject=site.name, value=value)
+    if "entries" in taken:
+        inside = {"entries": taken["entries"], "in_clear": taken["in_clear"]}
+        yield Fact(name=CONTENT, subject=site.name, value=inside)
+    else:
+        why = (
+            "aucune copie prise" if not taken else "la dernière copie n’a pas été examinée : en reprendre une"
+        )
+        yield Fact(name=CONTENT, subject=site.name, problem=why)
+    yield openbao_copies.way(site, place)
 
 
 COLLECTORS: tuple[Collector, ...] = (
@@ -129,8 +139,12 @@ COLLECTORS: tuple[Collector, ...] = (
     Collector(
         name="openbao snapshots",
         kinds=frozenset({"live"}),
-        facts=(FactKind(SNAPSHOT, of_site, "Dernière copie du stockage d’OpenBao"),),
+        facts=(
+            FactKind(SNAPSHOT, of_site, "Dernière copie du stockage d’OpenBao"),
+            FactKind(CONTENT, of_site, "Ce que la dernière copie tient, et ce qui y serait en clair"),
+            FactKind(openbao_copies.WAY, of_site, "Le lien par lequel la copie vient, et le lieu où elle va"),
+        ),
         read=read_snapshot,
-        permission="l’état du site sur la machine de déploiement",
+        permission="l’état du site sur la machine de déploiement, et une poignée de main TLS avec OpenBao",
     ),
 )

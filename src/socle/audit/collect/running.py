@@ -9,6 +9,7 @@ from typing import Final
 
 from socle import __version__
 from socle.audit.collect import (
+    audits,
     cloud,
     declared,
     hosts,
@@ -21,6 +22,7 @@ from socle.audit.collect import (
     session,
     site_files,
     stacks,
+    watch,
 )
 from socle.audit.collect.collector import Collector, Kind
 from socle.audit.model import Fact, Facts
@@ -38,6 +40,8 @@ COLLECTORS: Final[tuple[Collector, ...]] = (
     *cloud.COLLECTORS,
     *openbao.COLLECTORS,
     *network.COLLECTORS,
+    *watch.COLLECTORS,
+    *audits.COLLECTORS,
 )
 
 type Tell = Callable[[str], None]

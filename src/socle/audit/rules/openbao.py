@@ -7,6 +7,7 @@ from typing import Any
 
 from socle.audit.rules.conditions import at
 from socle.audit.rules.registry import Deviation, Others, Unreadable, rule
+from socle.audit.rules.site import UNION
 
 
 @rule("apart")
@@ -108,3 +109,22 @@ def chain_of_authorities(value: Any, expect: Mapping[str, Any], _others: Others)
     for one in (roots[0], *issuing):
         if one["issuer"] != subject:
             yield Deviation(one["subject"], subject, one["issuer"])
+
+
+@rule("copied away")
+def copied_away(value: Any, _expect: Mapping[str, Any], _others: Others) -> Iterator[Deviation]:
+    """The copy comes over TLS only, to a place in the Union that holds no node of OpenBao."""
+    if value["tls"] not in ("TLSv1.2", "TLSv1.3"):
+        yield Deviation("tls", "TLS 1.2 ou 1.3", str(value["tls"]))
+    if value["clear"] is not False:
+        yield Deviation("clear", "aucune réponse hors de TLS", "une réponse en clair")
+    here = value["place"]
+    if not value["rooms"]:
+        raise Unreadable("aucun lieu d’OpenBao")
+    if here is None:
+        yield Deviation("place", "un lieu de site.yml", f"{value['address']}, dans aucun préfixe")
+        return
+    if here["country"] not in UNION:
+        yield Deviation("country", "un État de l’Union européenne", here["country"])
+    if here["name"] in value["rooms"]:
+        yield Deviation("place", "un autre lieu que celui d’OpenBao", here["name"])
