@@ -90,7 +90,7 @@ def _read(site: Site, reader: Reader, module: ModuleType) -> Iterator[Fact]:
         yield Fact(name=name, subject=site.name, problem=why)
 
 
-def _auditor(site: Site) -> Any:
+def auditor(site: Site) -> Any:
     """The cloud as its auditor; the password comes from OpenBao and stays in this process."""
     services = catalogue.load()
     place = vault.place_of(site, services)
@@ -103,7 +103,7 @@ COLLECTORS: tuple[Collector, ...] = (
         name="cloud",
         kinds=frozenset({"live"}),
         facts=tuple(FactKind(name, of_site, what) for facts in WHAT.values() for name, what in facts.items()),
-        read=lambda site: read_cloud(site, _auditor),
+        read=lambda site: read_cloud(site, auditor),
         permission=PERMISSION,
     ),
 )

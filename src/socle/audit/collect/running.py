@@ -22,6 +22,7 @@ from socle.audit.collect import (
     session,
     site_files,
     stacks,
+    tenant_events,
     watch,
 )
 from socle.audit.collect.collector import Collector, Kind
@@ -40,6 +41,7 @@ COLLECTORS: Final[tuple[Collector, ...]] = (
     *cloud.COLLECTORS,
     *openbao.COLLECTORS,
     *network.COLLECTORS,
+    *tenant_events.COLLECTORS,
     *watch.COLLECTORS,
     *audits.COLLECTORS,
 )
