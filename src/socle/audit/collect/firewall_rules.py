@@ -13,6 +13,8 @@ from socle.site.flows import ANYWHERE, flows, node_rules
 
 PROTOCOLS: Final = {"vrrp": 112, "igmp": 2}
 HOOKS: Final = ("input", "output", "forward")
+EVERYTHING: Final = "everything"
+"""What a rule that names no packets lets through."""
 SILENT: Final = frozenset({"counter", "limit", "log", "accept", "drop", "notrack", "set", "update"})
 """Parts of a rule that change nothing about which packets are meant."""
 
@@ -33,7 +35,7 @@ def loaded(ruleset: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
             policies[f"{chain['family']} {chain['table']} {chain['hook']}"] = chain["policy"]
         if rule := item.get("rule"):
             hook = hooks.get((rule["family"], rule["table"], rule["chain"]))
-            if hook and (line := _accepted(rule["expr"])):
+            if hook and (line := _accepted(rule["expr"])) is not None:
                 accepts.append(f"{hook} {line}")
     return {"tables": sorted(tables), "policies": policies, "accepts": sorted(accepts)}
 
@@ -90,7 +92,7 @@ def _accepted(expressions: Iterable[Mapping[str, Any]]) -> str | None:
             words.append(json.dumps(expression, sort_keys=True))
         elif kind not in SILENT:
             words.append(json.dumps(expression, sort_keys=True))
-    return " ".join(words) if accepts else None
+    return (" ".join(words) or EVERYTHING) if accepts else None
 
 
 def _match(body: Mapping[str, Any]) -> str:

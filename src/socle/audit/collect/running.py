@@ -22,6 +22,7 @@ from socle.audit.collect import (
     session,
     site_files,
     stacks,
+    station,
     tenant_events,
     watch,
 )
@@ -41,6 +42,7 @@ COLLECTORS: Final[tuple[Collector, ...]] = (
     *cloud.COLLECTORS,
     *openbao.COLLECTORS,
     *network.COLLECTORS,
+    *station.COLLECTORS,
     *tenant_events.COLLECTORS,
     *watch.COLLECTORS,
     *audits.COLLECTORS,

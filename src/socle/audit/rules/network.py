@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -63,3 +64,23 @@ def login_comes_first(value: Any, expect: Mapping[str, Any], _others: Others) ->
             yield Deviation("/", "un refus sans jeton", shown(value["root_kind"]))
     elif value["protected"] not in expect["refused"] and not value["to_login"]:
         yield Deviation("chemin protégé", "un refus ou la page de connexion", shown(value["protected"]))
+
+
+CARRIES_TUNNEL = (
+    r"^oif(name)? lo$",
+    r"^(in )?state (established|related)(,(established|related))?$",
+    r'"key": "ipsec"|"key": "secpath"',
+    r"^(to [0-9./,]+ )?(protocol (50|esp)|udp (500|4500|4500,500|500,4500))$",
+    r"^udp from port 68 udp 67$",
+)
+"""What a station may let out beside its tunnel: itself, answers, what IPsec takes, IKE and ESP, and DHCP."""
+
+
+@rule("tunnel only")
+def tunnel_only(value: Any, _expect: Mapping[str, Any], _others: Others) -> Iterator[Deviation]:
+    """Output is closed by default, and each way out carries the tunnel or goes through it."""
+    if not value["closed"]:
+        yield Deviation("output", "fermée par défaut", "ouverte")
+    for line in value["accepts"]:
+        if not any(re.search(form, line) for form in CARRIES_TUNNEL):
+            yield Deviation("output", "rien hors du tunnel", line)

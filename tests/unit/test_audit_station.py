@@ -1,0 +1,136 @@
+"""The station of administration as the audit reads it: this machine itself, and a network of its own."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import subprocess
+from datetime import UTC, datetime
+from multiprocessing.connection import Connection
+from typing import Any
+
+import pytest
+
+from socle.audit import controls
+from socle.audit.collect import station, tenant_events
+from socle.audit.collect.agent import Unread
+from socle.audit.rules import RULES, Others
+from socle.paths import project_root
+from socle.site import load
+
+ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="makes a network namespace, and reads as root")
+ENDS = "tmpl src 192.0.2.2 dst 192.0.2.1 proto esp mode tunnel"
+TUNNEL = f"ip xfrm policy add src 10.9.0.7/32 dst 0.0.0.0/0 dir out {ENDS}"
+CLOSED = """nft -f - <<X
+table inet station {
+  chain out {
+    type filter hook output priority 0; policy drop;
+    oif lo accept
+    ct state established,related accept
+    ip daddr 192.0.2.1 udp dport { 500, 4500 } accept
+    ip daddr 192.0.2.1 meta l4proto esp accept
+    udp sport 68 udp dport 67 accept
+  }
+}
+X"""
+
+
+def ways_out(*commands: str) -> dict[str, Any]:
+    """What is read of a network where these commands ran."""
+    ours, theirs = multiprocessing.Pipe()
+    process = multiprocessing.get_context("fork").Process(target=_inside, args=(theirs, commands))
+    process.start()
+    process.join(60)
+    assert process.exitcode == 0
+    found: dict[str, Any] = ours.recv()
+    return found
+
+
+def _inside(answer: Connection, commands: tuple[str, ...]) -> None:
+    os.unshare(os.CLONE_NEWNET)
+    for command in commands:
+        subprocess.run(["sh", "-ec", command], check=True)
+    answer.send(station.ways_out())
+
+
+def red(control: str, value: Any) -> bool:
+    one = controls.named(control)
+    return bool(list(RULES[one.rule](value, one.expect, Others("lab", datetime.now(UTC)))))
+
+
+def both(value: dict[str, Any]) -> tuple[bool, bool]:
+    return red("mobile-tunnel-for-all", value), red("mobile-nothing-beside", value)
+
+
+@ROOT
+def test_a_station_whose_only_way_out_is_the_tunnel() -> None:
+    assert both(ways_out(TUNNEL, CLOSED)) == (False, False)
+
+
+@ROOT
+@pytest.mark.parametrize(
+    ("commands", "found"),
+    [
+        ([], (True, True)),
+        ([CLOSED], (True, False)),
+        ([TUNNEL], (False, True)),
+        ([TUNNEL, CLOSED, "ip xfrm policy add src 0.0.0.0/0 dst 192.168.1.0/24 dir out"], (True, False)),
+        ([TUNNEL.replace("0.0.0.0/0", "10.77.0.0/24"), CLOSED], (True, False)),
+        ([TUNNEL, CLOSED, "nft add rule inet station out tcp dport 443 accept"], (False, True)),
+        ([TUNNEL, CLOSED, "nft add rule inet station out accept"], (False, True)),
+        ([TUNNEL, CLOSED, "nft add rule inet station out udp dport { 53, 500 } accept"], (False, True)),
+    ],
+)
+def test_every_way_around_the_tunnel_is_found(commands: list[str], found: tuple[bool, bool]) -> None:
+    assert both(ways_out(*commands)) == found
+
+
+def test_what_is_on_a_disk_without_encryption_is_named() -> None:
+    def device(name: str, kind: str, *places: str | None, inside: Any = ()) -> dict[str, Any]:
+        return {"name": name, "type": kind, "mountpoints": list(places), "children": list(inside)}
+
+    root = device("/dev/mapper/root", "lvm", "/")
+    sealed = device(
+        "/dev/sda3", "part", None, inside=[device("/dev/mapper/luks", "crypt", None, inside=[root])]
+    )
+    disk = device("/dev/sda", "disk", None, inside=[device("/dev/sda1", "part", "/boot/efi"), sealed])
+    assert station.in_clear([disk]) == []
+    swap = device("/dev/sda4", "part", "[SWAP]")
+    other = device("/dev/sdb", "disk", "/home", None)
+    assert station.in_clear([{**disk, "children": [*disk["children"], swap]}, other]) == [
+        "/dev/sda4 [SWAP]", "/dev/sdb /home"
+    ]  # fmt: skip
+
+
+def test_the_disks_of_this_machine_are_read() -> None:
+    assert all({"name", "type", "mountpoints"} <= one.keys() for one in station._disks())
+
+
+@ROOT
+@pytest.mark.slow
+def test_this_machine_is_read_as_a_station(monkeypatch: pytest.MonkeyPatch) -> None:
+    site = load(project_root() / "inventories/lab")
+    told = station._hardening(site, needs_kernel=False)
+    assert {"lockout", "permissions", "services", "special_rights"} <= {one["theme"] for one in told.values()}
+    if station.shares_kernel():
+        with pytest.raises(Unread, match="partage le noyau"):
+            station._hardening(site, needs_kernel=True)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(Unread, match="root"):
+        station._hardening(site, needs_kernel=False)
+
+
+def test_what_is_missing_on_a_station_is_wrong() -> None:
+    wanted = station.rules(load(project_root() / "inventories/lab"), shared=False)
+    found = station.judged(wanted, [{"text": ""}] * len(wanted))
+    lax = {name for name, one in found.items() if not one["wrong"]}
+    assert {name.split()[0] for name in lax} <= {"permissions", "special_rights"}
+    assert red("station-kernel-hardened", found)
+
+
+def test_an_event_that_names_another_tenant_is_counted_against_it() -> None:
+    lines = ['{"who": {"project": "aa11"}}', '{"who": {"project": "aa11"}, "what": {"object": "bb22"}}']
+    others = {"t-b": {"bb22", "bb23"}, "t-c": {"cc33"}}
+    assert tenant_events.counted(lines, others) == {"hours": 24, "events": 2, "others": ["t-b"]}
+    assert red("tenant-events-given", tenant_events.counted(lines, others))
+    assert not red("tenant-events-given", tenant_events.counted(lines[:1], others))
