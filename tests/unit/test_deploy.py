@@ -222,6 +222,7 @@ def test_a_whole_deployment_waits_for_what_it_needs(site: Site) -> None:
     assert after["compute"] == ("storage", "control")
     assert after["platform"] == ("storage", "control")
     assert after["tenants"] == ("compute", "platform")
+    assert after["copy of openbao"] == ("pages",)
 
 
 @pytest.mark.parametrize(

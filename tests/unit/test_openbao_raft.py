@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -149,6 +150,18 @@ def test_a_fresh_node_becomes_what_the_snapshot_says(
 
 def killed(*_arguments: object) -> None:
     raise KeyboardInterrupt
+
+
+def test_a_copy_a_day_is_kept_and_the_oldest_go(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    place, now = cluster.place, datetime.now(UTC)
+    monkeypatch.setattr(snapshots, "KEPT", 2)
+    assert snapshots.keep(place, now)
+    assert snapshots.keep(place, now + timedelta(hours=19)) is None
+    second = snapshots.keep(place, now + timedelta(hours=21))
+    third = snapshots.keep(place, now + timedelta(hours=22))
+    assert sorted((place.folder / snapshots.COPIES).iterdir()) == [second, third]
+    shutil.rmtree(place.folder / snapshots.COPIES)
+    assert snapshots.keep(place, now), "copies that were carried away are taken anew"
 
 
 @pytest.mark.parametrize("damage", [slice(0, -200), slice(1, None)], ids=["cut off", "changed"])

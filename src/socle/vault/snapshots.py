@@ -11,7 +11,7 @@ import hashlib
 import io
 import tarfile
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +27,11 @@ from socle.vault.seal import active_node, reasons, status, unseal, wait
 from socle.vault.trust import unreachable
 
 SUMS = "SHA256SUMS"
+COPIES = "snapshots"
+"""In the folder of a place: the copies that deployments and daily audits take."""
+KEPT = 30
+DUE = timedelta(hours=20)
+"""How old the last copy may be before a deployment takes another one."""
 TAKEN = "snapshot.json"
 """In the folder of a place: when the last copy was taken, its size and its hash."""
 
@@ -131,6 +136,30 @@ def _number(state: bytes, place: int) -> tuple[int, int]:
         place, shift = place + 1, shift + 7
         if not byte & 0x80:
             return value, place
+
+
+def keep(place: Place, now: datetime) -> Path | None:
+    """Take the copy of the day beside the site's state when the last one is older than ``DUE``.
+
+    The newest ``KEPT`` stay. They are of use on another machine too: copy the folder there.
+
+    Returns:
+        The copy, or None when none was due.
+
+    Raises:
+        SocleError: as ``take``.
+    """
+    folder = place.folder / COPIES
+    folder.mkdir(mode=0o700, exist_ok=True)
+    copies = sorted(folder.glob("*.snap"))
+    taken = durable.read_json(place.folder / TAKEN)
+    if copies and taken and now - datetime.fromisoformat(taken["time"]) < DUE:
+        return None
+    file = folder / f"{now:%Y%m%dT%H%M%SZ}.snap"
+    take(place, file)
+    for old in [*copies, file][:-KEPT]:
+        durable.remove(old)
+    return file
 
 
 def check(content: bytes, where: str) -> None:
