@@ -85,11 +85,12 @@ def text(path: str) -> str:
 
 
 def answer(questions: Questions) -> dict[str, Any]:
-    """Every section that the host has, each ``{"value": …}`` or ``{"problem": …}``."""
+    """Every section that the host has and that is asked, each ``{"value": …}`` or ``{"problem": …}``."""
     chosen = {
         name: function
         for name, (function, component) in SECTIONS.items()
-        if component is None or component in questions["components"]
+        if (component is None or component in questions["components"])
+        and name not in questions.get("left_out", ())
     }
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return dict(zip(chosen, pool.map(lambda one: _told(one, questions), chosen.values()), strict=True))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Final
@@ -79,6 +79,17 @@ def collect(
         permissions={collector.name: collector.permission for collector in chosen},
         expected=expected,
         facts=tuple(fact for facts in read for fact in facts),
+    )
+
+
+def collect_again(site: Site, before: Facts, collectors: Collection[Collector]) -> Facts:
+    """The same pass with the facts of some collectors read again; see ``session.ask_again`` for hosts."""
+    names = {fact.name for collector in collectors for fact in collector.facts}
+    with ThreadPoolExecutor(max(len(collectors), 1), thread_name_prefix="collector") as pool:
+        read = list(pool.map(lambda collector: _read(site, collector, lambda _name: None), collectors))
+    kept = (fact for fact in before.facts if fact.name not in names)
+    return before.model_copy(
+        update={"ended": datetime.now(UTC), "facts": (*kept, *(fact for facts in read for fact in facts))}
     )
 
 

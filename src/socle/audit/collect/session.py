@@ -6,7 +6,7 @@ import ast
 import json
 import shlex
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
@@ -75,6 +75,24 @@ def read_hosts(site: Site) -> Mapping[str, HostAnswer]:
         return _answers[site.name]
 
 
+def ask_again(site: Site, names: Collection[str], left_out: Collection[str] = ()) -> None:
+    """Ask some hosts again within a pass.
+
+    Args:
+        names: of the hosts; the others' answers stay as they are.
+        left_out: sections that are not asked and stay as they were answered.
+    """
+    before = read_hosts(site)
+    with ThreadPoolExecutor(max(len(names), 1)) as pool:
+        said = list(pool.map(lambda name: _ask(site, site.hosts[name], left_out), names))
+    again = {
+        name: answer if answer.problem else HostAnswer({**before[name].sections, **answer.sections})
+        for name, answer in zip(names, said, strict=True)
+    }
+    with _lock:
+        _answers[site.name] = {**before, **again}
+
+
 def questions(site: Site, host: Host) -> dict[str, Any]:
     """What the agent is asked on a host."""
     general = {
@@ -86,9 +104,9 @@ def questions(site: Site, host: Host) -> dict[str, Any]:
     return general | {name: asked(site, host) for name, asked in sorted(ASKED.items())}
 
 
-def script(site: Site, host: Host) -> str:
-    """The whole script for a host."""
-    asked = json.dumps(questions(site, host), sort_keys=True)
+def script(site: Site, host: Host, left_out: Collection[str] = ()) -> str:
+    """The whole script for a host, without the sections that are left out."""
+    asked = json.dumps(questions(site, host) | {"left_out": sorted(left_out)}, sort_keys=True)
     return f"{_source()}\n\nQUESTIONS = json.loads({asked!r})\nmain(QUESTIONS)\n"
 
 
@@ -127,12 +145,12 @@ def _alone(source: str) -> str:
     return "\n".join(lines)
 
 
-def _ask(site: Site, host: Host) -> HostAnswer:
+def _ask(site: Site, host: Host, left_out: Collection[str] = ()) -> HostAnswer:
     remote = shlex.join(["sudo", "-n", "python3", "-"])
     try:
         done = subprocess.run(
             [*ssh(site, host), remote],
-            input=script(site, host),
+            input=script(site, host, left_out),
             capture_output=True,
             text=True,
             timeout=SECONDS,
