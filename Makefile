@@ -9,7 +9,7 @@ PYTEST := $(BIN)/pytest
 # Of which commit the tests ran: the audit reads the reports of the code that is in place.
 REPORTS = .reports/$(shell git describe --always --abbrev=40 --dirty --exclude='*' 2>/dev/null || echo unknown)
 
-.PHONY: help lab test test-unit test-hosts test-roles test-lab lint lock venv clean bench
+.PHONY: help lab test test-unit test-hosts test-roles test-lab audit-mutations lint lock venv clean bench
 
 help: ## List what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ test-lab: venv ## End to end on the lab, and what takes minutes
 	@tests/lab/install-browser
 	$(PYTEST) --junit-xml=$(REPORTS)/unit-slow.xml -m slow tests/unit
 	$(PYTEST) --junit-xml=$(REPORTS)/lab.xml tests/lab
+
+audit-mutations: venv ## Break the lab once for each control that says how, see who notices, repair (root; half an hour)
+	$(BIN)/socle --site $(SITE) audit mutations
 
 lint: venv ## Linters, all strict
 	$(BIN)/ruff check .

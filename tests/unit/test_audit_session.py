@@ -22,19 +22,25 @@ def site() -> Site:
     return load(project_root() / "inventories/lab")
 
 
-def test_the_script_is_whole_and_answers_every_section_even_when_it_can_read_nothing(site: Site) -> None:
-    script = session.script(site, site.hosts["ctl1"])
-    done = subprocess.run(
+def alone(script: str) -> str:
+    """What a script prints on a machine that has no program for it."""
+    return subprocess.run(
         [sys.executable, "-I", "-"],
         input=script,
         capture_output=True,
         text=True,
         check=True,
         env={"PATH": "/nowhere"},
-    )
-    sections = json.loads(done.stdout)
+    ).stdout
+
+
+def test_the_script_is_whole_and_answers_every_section_even_when_it_can_read_nothing(site: Site) -> None:
+    said = alone(session.script(site, site.hosts["ctl1"]))
+    sections = json.loads(said)
     assert "system" in sections
-    assert session.answered(done.stdout).problem is None
+    assert session.answered(said).problem is None
+    without = json.loads(alone(session.script(site, site.hosts["ctl1"], ["sudo", "pam"])))
+    assert sections.keys() - without.keys() == {"sudo", "pam"}
 
 
 def test_questions_hold_no_secret_and_name_what_runs_there(site: Site) -> None:
@@ -70,7 +76,7 @@ def test_a_section_that_was_not_answered_refused_or_of_another_shape_is_a_proble
 def test_each_host_is_asked_once_in_a_pass(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
-    def ask(_site: Site, host: Any) -> HostAnswer:
+    def ask(_site: Site, host: Any, _left_out: Any = ()) -> HostAnswer:
         asked.append(host.name)
         return HostAnswer()
 
@@ -80,6 +86,26 @@ def test_each_host_is_asked_once_in_a_pass(site: Site, monkeypatch: pytest.Monke
     session.read_hosts(site)
     assert sorted(asked) == sorted(site.hosts)
     session.new_pass()
+
+
+def test_one_host_asked_again_keeps_what_is_left_out(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def ask(_site: Site, host: Any, left_out: Any = ()) -> HostAnswer:
+        asked.append(host.name)
+        value = {"value": len(asked) if host.name == "ctl1" else 0}
+        return HostAnswer({name: value for name in ("pam", "sudo") if name not in left_out})
+
+    monkeypatch.setattr(session, "_ask", ask)
+    session.new_pass()
+    first = session.read_hosts(site)["ctl1"].sections
+    session.ask_again(site, ["ctl1"], ["sudo"])
+    again = session.read_hosts(site)["ctl1"].sections
+    session.new_pass()
+    assert asked.count("ctl1") == 2
+    assert len(asked) == len(site.hosts) + 1
+    assert again["sudo"] == first["sudo"]
+    assert again["pam"] != first["pam"]
 
 
 def test_a_session_that_ends_early_says_why(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

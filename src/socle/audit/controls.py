@@ -97,7 +97,7 @@ def _unknown_neighbours(folder: Path, controls: Mapping[str, Control]) -> list[F
     return [
         Fault(folder / control.chapter, 1, f"{control.id}: `also` names {other}, which is no control")
         for control in controls.values()
-        for other in control.mutate.also
+        for other in (*control.mutate.also, *(control.mutate.live.also if control.mutate.live else ()))
         if other not in controls
     ]
 

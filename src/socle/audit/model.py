@@ -59,15 +59,17 @@ class LiveMutation(_Record):
     """How a control's setting is broken on a running lab, and what takes it back.
 
     The files are kept before and laid again afterwards, byte for byte; ``units`` are reloaded (or restarted
-    where they cannot be) after both. ``break`` and ``repair`` run as root in a shell of the node.
+    where they cannot be) after both. ``break`` and ``repair`` run as root in a shell of the node (``sh -e``);
+    a repair may run twice, or after a break that was cut short.
     """
 
-    component: str | None = Field(None, description="On the first host of this component", examples=["nova"])
+    component: str | None = Field(None, description="On a host of this component", examples=["nova"])
     host: str | None = None
     files: tuple[str, ...] = ()
     break_: str = Field(alias="break")
     units: tuple[str, ...] = ()
     repair: str | None = None
+    also: tuple[str, ...] = Field((), description="Controls that turn red with it on a running lab alone")
 
 
 class Mutation(_Record):

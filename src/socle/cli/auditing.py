@@ -17,6 +17,7 @@ from socle.audit import requirements as requirement_file
 from socle.audit.coverage import matrix
 from socle.audit.model import Audit, Facts, Judgement, Status, Verdict
 from socle.cli.app import app, err, examples, options, out
+from socle.cli.mutating import mutations
 from socle.errors import ExitCode, SocleError
 from socle.site import Site
 
@@ -29,6 +30,9 @@ audit = typer.Typer(
     rich_markup_mode="rich",
 )
 app.add_typer(audit, name="audit")
+audit.command(
+    epilog=examples("socle audit mutations --control ssh-root-login", "socle audit mutations --sample 8")
+)(mutations)
 
 STYLES = {
     Status.CONFORME: "green",

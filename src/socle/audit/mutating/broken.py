@@ -23,7 +23,10 @@ rm -rf "$kept.new"
 mkdir -p "${kept%/*}"; chmod 0700 "${kept%/*}"
 mkdir -m 0700 "$kept.new"
 for file; do
-  if [ -e "$file" ] || [ -L "$file" ]; then cp -a --parents -- "$file" "$kept.new"; fi
+  if [ -e "$file" ] || [ -L "$file" ]; then
+    mkdir -p "$kept.new${file%/*}"
+    cp -a -- "$file" "$kept.new$file"
+  fi
 done
 find "$kept.new" ! -type l -exec sync {} +
 mv -T "$kept.new" "$kept"

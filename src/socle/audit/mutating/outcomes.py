@@ -67,6 +67,7 @@ class Mutations:
     changed: tuple[str, ...] = ()
     broken: tuple[str, ...] = ()
     seed: int | None = None
+    interrupted: bool = False
 
     @property
     def counts(self) -> Counter[Result]:
@@ -92,6 +93,7 @@ class Mutations:
             "started": self.started.isoformat(),
             "ended": self.ended.isoformat(),
             "seed": self.seed,
+            "interrupted": self.interrupted,
             "counts": {result.value: self.counts[result] for result in Result},
             "side_reds": sum(bool(outcome.also) for outcome in self.outcomes),
             "repaired": list(self.repaired),

@@ -1,0 +1,100 @@
+"""``socle audit mutations``: break the lab on purpose, control by control, and see who notices."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from socle.cli.app import INTERRUPTED, err, options, out
+from socle.errors import ExitCode, SocleError
+
+if TYPE_CHECKING:
+    from socle.audit.mutating.outcomes import Mutations, Outcome
+
+STYLES = {
+    "trouvé": "green",
+    "manqué": "bold red",
+    "non cassé": "yellow",
+    "non réparé": "bold red",
+    "pas vert avant": "yellow",
+    "non cassable au laboratoire": "dim",
+}
+
+
+def mutations(
+    context: typer.Context,
+    *,
+    control: Annotated[list[str] | None, typer.Option(help="Only this one; may be repeated.")] = None,
+    sample: Annotated[int | None, typer.Option(min=1, help="Only so many, picked by --seed.")] = None,
+    seed: Annotated[int, typer.Option(help="Which ones --sample picks.")] = 0,
+    results: Annotated[Path | None, typer.Option(help="Also write the results there, as JSON.")] = None,
+) -> None:
+    """Break each control's setting on the running lab, see the control turn red, and repair it.
+
+    Only nodes of a lab are broken, one setting of each at a time. What is broken is written down first: after
+    a kill, the next start repairs it before anything else.
+
+    Exit code: 12 when something is not repaired, 10 when a control missed its setting or another turned red
+    with it, 11 when a setting could not be broken or its control was not green before.
+    """
+    # The libraries of collectors take seconds to load.
+    from socle.audit import controls as control_files  # noqa: PLC0415
+    from socle.audit.mutating import running  # noqa: PLC0415
+
+    if control and sample:
+        raise SocleError("picks of other controls", where="--sample", exit_code=ExitCode.USAGE)
+    given = options(context)
+    chosen = [control_files.named(name) for name in dict.fromkeys(control or control_files.load())]
+    if sample:
+        chosen = running.sample(chosen, sample, seed)
+    result = running.mutate(given.load(), chosen, _say, _tell, seed if sample else None)
+    text = json.dumps(result.as_json(), ensure_ascii=False, indent=1) + "\n"
+    if results:
+        results.write_text(text, encoding="utf-8")
+    if given.json:
+        out.print_json(text)
+    else:
+        show(result)
+    raise typer.Exit(INTERRUPTED if result.interrupted and not result.broken else result.exit_code)
+
+
+def show(result: Mutations) -> None:
+    """The result on a screen: every control that was broken, then numbers."""
+    table = Table("contrôle", "hôte", "résultat", "ce qui a été lu", "rougis avec", title="Mutations")
+    table.title_justify = "left"
+    for outcome in result.outcomes:
+        if outcome.node:
+            style = STYLES[outcome.result.value]
+            table.add_row(
+                outcome.control,
+                outcome.node,
+                f"[{style}]{outcome.result.value}[/]",
+                escape(outcome.detail),
+                ", ".join(outcome.also),
+            )
+    out.print(table)
+    for line in result.changed:
+        _bad(f"{line} a rougi alors que tout était réparé")
+    for line in result.broken:
+        _bad(f"encore cassé : {line}")
+    told = [f"{count} {name.value}" for name, count in result.counts.items()]
+    side = sum(bool(outcome.also) for outcome in result.outcomes)
+    out.print(", ".join([*told, f"{side} avec d’autres rouges"]), highlight=False)
+
+
+def _bad(line: str) -> None:
+    out.print(line, style="bold red", markup=False, highlight=False, soft_wrap=True)
+
+
+def _say(line: str) -> None:
+    err.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _tell(outcome: Outcome) -> None:
+    also = f", rougis avec : {', '.join(outcome.also)}" if outcome.also else ""
+    _say(f"{outcome.control} ({outcome.node}): {outcome.result.value} — {outcome.detail}{also}")

@@ -1,0 +1,319 @@
+"""Breaking on purpose: kept before it is broken, repaired after a kill, judged without favour.
+
+The node is this machine and its files are a folder's; everything else is what runs on the lab.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from socle.audit.model import Control, Fact, Facts, LiveMutation, Mutation
+from socle.audit.mutating.broken import Bench, Broken
+from socle.audit.mutating.interrupts import Interrupts
+from socle.audit.mutating.outcomes import MutationExit, Mutations, Outcome, Result
+from socle.audit.mutating.rounds import Rounds
+from socle.audit.mutating.trials import SESSIONS, Trial
+from socle.errors import SocleError
+
+DRIVER = """
+import sys
+from pathlib import Path
+from socle.audit.model import LiveMutation
+from socle.audit.mutating.broken import Bench, Broken
+from socle.audit.mutating.interrupts import Interrupts
+folder = Path(sys.argv[1])
+live = LiveMutation.model_validate_json(sys.argv[2])
+bench = Bench(folder / "broken.json", lambda _node: [], str(folder / "kept"))
+with Interrupts() as interrupts:
+    try:
+        with interrupts.held():
+            bench.breaks(Broken("a", "n1", live))
+        import time
+        time.sleep(60)
+    finally:
+        with interrupts.held(silent=True):
+            bench.repair_all()
+"""
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path / "broken.json", lambda _node: [], str(tmp_path / "kept"))
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "node" / "secret conf"
+    path.parent.mkdir()
+    path.write_bytes(b"good\n\x00\xff")
+    path.chmod(0o640)
+    return path
+
+
+def setting(*files: Path, breaks: str, repair: str | None = None) -> Broken:
+    live = LiveMutation(files=tuple(map(str, files)), break_=breaks, repair=repair)
+    return Broken("a", "n1", live)
+
+
+def test_files_come_back_byte_for_byte_with_their_rights(bench: Bench, file: Path, tmp_path: Path) -> None:
+    absent, link = tmp_path / "absent", tmp_path / "link"
+    link.symlink_to("node")
+    broken = setting(
+        file, absent, link, breaks=f"echo bad > '{file}'; chmod 666 '{file}'; touch {absent}; rm {link}"
+    )
+    bench.breaks(broken)
+    assert file.read_text() == "bad\n"
+    assert bench.broken() == [broken]
+    assert (tmp_path / "kept").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "broken.json").stat().st_mode & 0o777 == 0o600
+    bench.repair(broken)
+    assert file.read_bytes() == b"good\n\x00\xff"
+    assert file.stat().st_mode & 0o777 == 0o640
+    assert not absent.exists()
+    assert os.readlink(link) == "node"
+    assert bench.broken() == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "node"]
+
+
+def test_no_content_of_a_file_is_in_the_journal(bench: Bench, file: Path) -> None:
+    bench.breaks(setting(file, breaks=f"rm '{file}'"))
+    assert "good" not in bench.journal.read_text()
+
+
+def test_a_break_that_fails_or_changes_nothing_is_told_and_repaired(bench: Bench, file: Path) -> None:
+    for command, told in ((f"echo x > '{file}'; false", "ended with 1"), ("true", "changed none")):
+        broken = setting(file, breaks=command)
+        with pytest.raises(SocleError, match=told):
+            bench.breaks(broken)
+        assert bench.broken() == [broken]
+        assert bench.repair_all() == []
+        assert file.read_bytes() == b"good\n\x00\xff"
+
+
+def test_what_cannot_be_repaired_stays_in_the_journal_and_the_others_are_repaired(
+    bench: Bench, file: Path, tmp_path: Path
+) -> None:
+    bad = Broken("b", "n1", LiveMutation(break_="true", repair=f"test -e {tmp_path}/now"))
+    bench.breaks(setting(file, breaks=f"rm '{file}'"))
+    bench.breaks(bad)
+    assert len(bench.repair_all()) == 1
+    assert file.exists()
+    assert bench.broken() == [bad]
+    (tmp_path / "now").touch()
+    assert bench.repair_all() == []
+    assert bench.broken() == []
+
+
+def test_a_node_that_cannot_be_entered_is_not_taken_for_repaired(bench: Bench, file: Path) -> None:
+    broken = setting(file, breaks=f"rm '{file}'")
+    bench.breaks(broken)
+    shut = Bench(bench.journal, lambda _node: ["false"], bench.kept)
+    assert shut.repair_all()
+    assert shut.broken() == [broken]
+
+
+def test_a_kill_before_the_files_were_kept_leaves_nothing_to_repair(bench: Bench, file: Path) -> None:
+    broken = setting(file, breaks="true", repair=f"echo worse > '{file}'")
+    bench._write([broken])
+    (Path(bench.kept) / "a.new").mkdir(parents=True)
+    assert bench.repair_all() == []
+    assert file.read_bytes() == b"good\n\x00\xff"
+    assert not Path(bench.kept).exists()
+
+
+def start(folder: Path, broken: Broken, file: Path) -> subprocess.Popen[bytes]:
+    """A run that has broken its setting and goes on."""
+    words = [sys.executable, "-c", DRIVER, str(folder), broken.live.model_dump_json(by_alias=True)]
+    run = subprocess.Popen(words)
+    end = time.monotonic() + 30
+    while file.read_bytes() != b"bad\n":
+        assert time.monotonic() < end
+        assert run.poll() is None
+        time.sleep(0.02)
+    return run
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("during", ["", "sleep 1"])
+def test_a_signal_repairs_before_the_run_ends(
+    bench: Bench, file: Path, tmp_path: Path, number: signal.Signals, during: str
+) -> None:
+    run = start(tmp_path, setting(file, breaks=f"echo bad > '{file}'; {during}"), file)
+    run.send_signal(number)
+    assert run.wait(30) != 0
+    assert file.read_bytes() == b"good\n\x00\xff"
+    assert bench.broken() == []
+
+
+@pytest.mark.parametrize("during", ["", "sleep 1"])
+def test_the_next_start_repairs_what_a_kill_left(
+    bench: Bench, file: Path, tmp_path: Path, during: str
+) -> None:
+    broken = setting(file, breaks=f"echo bad > '{file}'; {during}")
+    run = start(tmp_path, broken, file)
+    run.kill()
+    run.wait()
+    assert file.read_bytes() == b"bad\n"
+    assert bench.broken() == [broken]
+    assert bench.repair_all() == []
+    assert file.read_bytes() == b"good\n\x00\xff"
+
+
+class World:
+    """Two nodes, each a folder; a control is green while its file says good."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.readings = 0
+        for node in ("n1", "n2"):
+            (folder / node).mkdir()
+            for name in ("a", "b", "c"):
+                (folder / node / name).write_text("good")
+        self.bench = Bench(folder / "broken.json", lambda _node: [], str(folder / "kept"))
+
+    def control(self, name: str, also: tuple[str, ...] = ()) -> Control:
+        return Control(
+            id=name,
+            title_fr=name,
+            title_en=name,
+            requirements=("9.6.d",),
+            claim="full",
+            needs=(f"host.{name}",),
+            rule="settings",
+            expect={"says": "good"},
+            mutate=Mutation(set={"says": "bad"}, also=also, live=LiveMutation(break_="true")),
+            severity="low",
+            remediation_fr="",
+        )
+
+    def read(self, _trials: Sequence[Trial] = ()) -> Facts:
+        self.readings += 1
+        now = datetime.now(UTC)
+        return Facts(
+            site="lab",
+            kind="live",
+            started=now,
+            ended=now,
+            tool="test",
+            expected={f"host.{name}": ("n1", "n2") for name in ("a", "b", "c")},
+            facts=tuple(
+                Fact(
+                    name=f"host.{name}", subject=node, value={"says": (self.folder / node / name).read_text()}
+                )
+                for name in ("a", "b", "c")
+                for node in ("n1", "n2")
+            ),
+        )
+
+    def trial(self, control: Control, node: str, breaks: str, **more: object) -> Trial:
+        files = (f"{self.folder}/{node}/{control.id}",)
+        live = LiveMutation.model_validate({"break": breaks.format(*files), "files": files} | more)
+        return Trial(control, live, node, SESSIONS)
+
+    def rounds(self, trials: Sequence[Trial], controls: dict[str, Control]) -> Rounds:
+        with Interrupts() as interrupts:
+            rounds = Rounds(
+                controls, self.read(), bench=self.bench, read=self.read, interrupts=interrupts, pause=0
+            )
+            rounds.run(trials)
+        return rounds
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+BAD = "printf bad > {0}"
+
+
+def test_what_is_broken_is_found_and_one_reading_serves_two(world: World) -> None:
+    controls = {name: world.control(name) for name in ("a", "b", "c")}
+    trials = [world.trial(controls[name], "n1", BAD) for name in ("a", "b")]
+    trials.append(world.trial(controls["c"], "n2", BAD))
+    rounds = world.rounds(trials, controls)
+    assert {name: one.result for name, one in rounds.outcomes.items()} == dict.fromkeys("abc", Result.FOUND)
+    assert not rounds.changed
+    assert world.readings == 4  # as it is, a and c broken, b broken, all repaired
+    assert world.bench.broken() == []
+
+
+def test_a_control_that_looks_elsewhere_misses(world: World) -> None:
+    controls = {name: world.control(name) for name in ("a", "b")}
+    trials = [world.trial(controls["a"], "n1", "printf 'good' > {0}; chmod 600 {0}")]
+    trials.append(world.trial(controls["b"], "n2", BAD))
+    rounds = world.rounds(trials, controls)
+    assert rounds.outcomes["a"].result is Result.MISSED
+    assert rounds.outcomes["b"].result is Result.FOUND
+
+
+def test_another_control_that_turns_red_is_told_unless_it_is_said_to(world: World) -> None:
+    for also, told in (((), ("b",)), (("b",), ())):
+        controls = {"a": world.control("a", also), "b": world.control("b")}
+        trial = world.trial(
+            controls["a"],
+            "n1",
+            f"{BAD}; printf bad > {world.folder}/n1/b",
+            repair=f"printf good > {world.folder}/n1/b",
+        )
+        outcome = world.rounds([trial], controls).outcomes["a"]
+        assert (outcome.result, outcome.also) == (Result.FOUND, told)
+
+
+def test_a_break_on_one_node_is_not_proved_by_the_red_of_another(world: World) -> None:
+    controls = {name: world.control(name) for name in ("a", "b")}
+    wrong = f"chmod 600 {{0}}; printf bad > {world.folder}/n2/a"
+    trials = [
+        world.trial(controls["a"], "n1", wrong, repair=f"printf good > {world.folder}/n2/a"),
+        world.trial(controls["b"], "n2", BAD),
+    ]
+    rounds = world.rounds(trials, controls)
+    assert rounds.outcomes["a"].result is Result.MISSED
+    assert rounds.outcomes["b"].result is Result.FOUND
+    assert not rounds.outcomes["b"].also  # it was tried again alone
+
+
+def test_a_setting_that_comes_back_red_is_not_repaired(world: World) -> None:
+    controls = {name: world.control(name) for name in ("a", "b")}
+    live = LiveMutation(break_=f"printf bad > {world.folder}/n1/a")
+    trials = [Trial(controls["a"], live, "n1", SESSIONS), world.trial(controls["b"], "n1", BAD)]
+    rounds = world.rounds(trials, controls)
+    assert rounds.outcomes["a"].result is Result.NOT_REPAIRED
+    assert rounds.outcomes["b"].result is Result.FOUND
+
+
+def test_red_before_or_not_breakable_proves_nothing(world: World) -> None:
+    (world.folder / "n2/a").write_text("bad")
+    controls = {name: world.control(name) for name in ("a", "b")}
+    trials = [world.trial(controls["a"], "n1", BAD), world.trial(controls["b"], "n1", "exit 3")]
+    rounds = world.rounds(trials, controls)
+    assert rounds.outcomes["a"].result is Result.NOT_GREEN
+    assert rounds.outcomes["b"].result is Result.NOT_BROKEN
+    assert (world.folder / "n1/b").read_text() == "good"
+
+
+def test_the_gravest_decides_the_exit_code() -> None:
+    now = datetime.now(UTC)
+
+    def code(*results: Result, also: tuple[str, ...] = (), broken: tuple[str, ...] = ()) -> int:
+        outcomes = tuple(Outcome("a", result, also=also) for result in results)
+        run = Mutations("lab", now, now, outcomes, broken=broken)
+        assert json.loads(json.dumps(run.as_json()))["code"] == run.exit_code
+        return run.exit_code
+
+    assert code(Result.FOUND, Result.NOT_LIVE) == MutationExit.FOUND
+    assert code(Result.FOUND, Result.NOT_GREEN) == MutationExit.NOT_TRIED
+    assert code(Result.NOT_BROKEN, Result.MISSED) == MutationExit.MISSED
+    assert code(Result.FOUND, also=("b",)) == MutationExit.MISSED
+    assert code(Result.MISSED, Result.NOT_REPAIRED) == MutationExit.NOT_REPAIRED
+    assert code(Result.FOUND, broken=("a : ctl1",)) == MutationExit.NOT_REPAIRED
