@@ -6,7 +6,6 @@ The node is this machine and its files are a folder's; everything else is what r
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -80,7 +79,7 @@ def test_files_come_back_byte_for_byte_with_their_rights(bench: Bench, file: Pat
     assert file.read_bytes() == b"good\n\x00\xff"
     assert file.stat().st_mode & 0o777 == 0o640
     assert not absent.exists()
-    assert os.readlink(link) == "node"
+    assert link.readlink() == Path("node")
     assert bench.broken() == []
     assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "node"]
 
