@@ -18,7 +18,7 @@ SESSIONS: Final = frozenset({"hosts", "services"})
 """Collectors that read nothing but the session of each host, so that hosts do not touch each other."""
 ASKING: Final = SESSIONS | {"tls"}
 """Collectors that read it at all."""
-COSTLY: Final = {"integrity": ("host.integrity",), "hardening": ("host.hardening",)}
+COSTLY: Final = {"hardening": ("host.hardening",), "rabbitmq": ("rabbitmq.state",)}
 """Sections of a session that take seconds, and the facts for which they are asked again."""
 
 
