@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from socle.audit import bundle, notary, verify
+from socle.audit import bundle, controls, notary, verify
 from socle.audit.model import Status
 from socle.cli.auditing import AuditExit
 from socle.paths import project_root
@@ -91,6 +91,15 @@ def test_what_was_read_is_most_of_what_had_to_be_read(latest: Path) -> None:
     green = [j for j in audit.judgements if j.status is Status.CONFORME]
     assert len(green) > len(audit.judgements) / 2, json.dumps([j.model_dump() for j in audit.judgements])
     assert all(judgement.read for judgement in green)
+
+
+def test_every_failure_on_the_lab_is_one_that_the_guide_explains(latest: Path) -> None:
+    explained = set(re.findall(r"^\| `([a-z0-9-]+)` \|", (GUIDE / "laboratoire.md").read_text("utf-8"), re.M))
+    assert explained <= set(controls.load())
+    _facts, audit = bundle.read(latest)
+    failed = {j.control: j for j in audit.judgements if j.status is Status.NON_CONFORME}
+    unexplained = [failed[name].model_dump_json(indent=1) for name in sorted(failed.keys() - explained)]
+    assert not unexplained, "\n".join(unexplained)
 
 
 def test_no_secret_is_in_the_evidence(lab: Lab, latest: Path) -> None:
