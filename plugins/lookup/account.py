@@ -27,7 +27,6 @@ _raw:
   elements: dict
 """
 
-import os
 from dataclasses import asdict
 from typing import Any
 
@@ -36,8 +35,6 @@ from ansible.plugins.lookup import LookupBase
 
 from socle import credentials, openbao
 from socle.errors import SocleError
-
-PLACEHOLDER = "secret-made-at-the-first-deployment"
 
 
 class LookupModule(LookupBase):
@@ -55,7 +52,7 @@ class LookupModule(LookupBase):
 
 def _account(term: str) -> dict[str, Any]:
     component, _slash, name = term.partition("/")
-    values = {name: PLACEHOLDER} if os.environ.get("SOCLE_PLAN_WITHOUT_VAULT") else _values(component, name)
+    values = openbao.service_secrets(term)
     accepted = credentials.accepted(values, component, name)
     refused = credentials.refused(values, component, name)
     other = values.get(f"{name}_other")
@@ -65,15 +62,3 @@ def _account(term: str) -> dict[str, Any]:
         "refused": list(refused),
         "old": [{"name": one, "password": str(other)} for one in refused if other],
     }
-
-
-def _values(component: str, name: str) -> dict[str, Any]:
-    answer = openbao.read(f"kv/data/services/{component}")
-    values: dict[str, Any] = answer["data"]["data"] if answer else {}
-    if name not in values:
-        raise SocleError(
-            "is not in OpenBao",
-            where=f"{component}/{name}",
-            write="name it in the catalogue and run `socle deploy`",
-        )
-    return values

@@ -23,7 +23,6 @@ _raw:
   elements: dict
 """
 
-import os
 from typing import Any
 
 from ansible.errors import AnsibleLookupError
@@ -31,8 +30,6 @@ from ansible.plugins.lookup import LookupBase
 
 from socle import credentials, openbao
 from socle.errors import SocleError
-
-PLACEHOLDER = "secret-made-at-the-first-deployment"
 
 
 class LookupModule(LookupBase):
@@ -49,13 +46,7 @@ class LookupModule(LookupBase):
 
 
 def _ring(term: str) -> dict[str, Any]:
-    component, _slash, name = term.partition("/")
-    wanted = [f"{name}_{key}" for key in credentials.RING]
-    values: dict[str, Any] = dict.fromkeys(wanted, PLACEHOLDER)
-    if not os.environ.get("SOCLE_PLAN_WITHOUT_VAULT"):
-        answer = openbao.read(f"kv/data/services/{component}")
-        values = answer["data"]["data"] if answer else {}
-    if not all(key in values for key in wanted):
-        raise SocleError("is not in OpenBao", where=term, write="run `socle deploy`")
+    name = term.partition("/")[2]
+    values = openbao.service_secrets(term, *(f"_{key}" for key in credentials.RING))
     keys = {str(number): key for number, key in credentials.ring(values, name).items()}
     return {"keys": keys, "gone": [str(number) for number in credentials.gone(values, name)]}

@@ -22,7 +22,6 @@ RETURN = r"""
 _raw: {description: The secrets, in the order of the terms., type: list, elements: str}
 """
 
-import os
 from typing import Any
 
 from ansible.errors import AnsibleLookupError
@@ -31,30 +30,13 @@ from ansible.plugins.lookup import LookupBase
 from socle import openbao
 from socle.errors import SocleError
 
-PLACEHOLDER = "secret-made-at-the-first-deployment"
-
 
 class LookupModule(LookupBase):
     """``lookup('secret', '<component>/<name>')``."""
 
     def run(self, terms: list[str], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[str]:
         """The secrets; an error names the one that is missing and what to run."""
-        if os.environ.get("SOCLE_PLAN_WITHOUT_VAULT"):
-            return [PLACEHOLDER for _term in terms]
         try:
-            return [_secret(term) for term in terms]
+            return [str(openbao.service_secrets(term)[term.partition("/")[2]]) for term in terms]
         except SocleError as error:
             raise AnsibleLookupError(str(error)) from error
-
-
-def _secret(term: str) -> str:
-    component, slash, name = term.partition("/")
-    if not slash:
-        raise SocleError("is no secret", where=term, expected="<component>/<name>")
-    answer = openbao.read(f"kv/data/services/{component}")
-    values = answer["data"]["data"] if answer else {}
-    if name not in values:
-        raise SocleError(
-            "is not in OpenBao", where=term, write="name it in the catalogue and run `socle deploy`"
-        )
-    return str(values[name])

@@ -19,6 +19,10 @@ from socle.errors import ExitCode, SocleError
 
 SECONDS = 20
 VARIABLES = ("BAO_ADDR", "BAO_TOKEN", "BAO_CACERT")
+BEFORE = "SOCLE_PLAN_WITHOUT_VAULT"
+"""Set while a plan is made before the first deployment: there is no OpenBao yet."""
+PLACEHOLDER = "secret-made-at-the-first-deployment"
+"""What every secret reads like then."""
 
 
 @cache
@@ -29,6 +33,31 @@ def read(path: str) -> dict[str, Any]:
         SocleError: as ``request``.
     """
     return request("GET", path)
+
+
+def service_secrets(term: str, *suffixes: str) -> dict[str, Any]:
+    """What a component keeps in OpenBao, where a secret of it is wanted.
+
+    Args:
+        term: ``<component>/<name>``.
+        suffixes: the secret is several values, ``<name><suffix>`` each; one, ``<name>``, when there are none.
+
+    Raises:
+        SocleError: a value is not there; or as ``request``.
+    """
+    component, slash, name = term.partition("/")
+    if not slash:
+        raise SocleError("is no secret", where=term, expected="<component>/<name>")
+    wanted = [f"{name}{suffix}" for suffix in suffixes or ("",)]
+    if os.environ.get(BEFORE):
+        return dict.fromkeys(wanted, PLACEHOLDER)
+    answer = read(f"kv/data/services/{component}")
+    values: dict[str, Any] = answer["data"]["data"] if answer else {}
+    if not all(key in values for key in wanted):
+        raise SocleError(
+            "is not in OpenBao", where=term, write="name it in the catalogue and run `socle deploy`"
+        )
+    return values
 
 
 def request(
