@@ -13,6 +13,7 @@ from socle.site import load
 from socle.tenants.accounts import account_passwords
 from stacks.tenant.plan import AUTOMATION, domain_name
 from tests.lab.deployed import ROOT, Lab
+from tests.lab.prober import Prober, urls
 
 
 @pytest.fixture(scope="session")
@@ -68,3 +69,9 @@ def cloud(lab: Lab) -> Iterator[Any]:
 def components() -> Any:
     """The service catalogue."""
     return catalogue.load()
+
+
+@pytest.fixture
+def prober(lab: Lab, cloud: Any) -> Prober:
+    """A client of every API."""
+    return Prober(urls(cloud), cloud.auth_token, str(lab.ca_file))

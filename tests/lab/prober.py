@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from dataclasses import dataclass, field
@@ -12,6 +13,20 @@ import requests
 PAUSE = 0.3
 SECONDS = 60
 """A call that waits is not a call that fails: the proxy holds it while a service reads its settings."""
+
+
+GAP_SECONDS = 5
+"""Of one API. Only a service that cannot be reloaded has any."""
+URLS = {
+    "keystone": ("identity", "/projects"),
+    "nova": ("compute", "/servers"),
+    "neutron": ("network", "/v2.0/networks"),
+    "glance": ("image", "/v2/images"),
+    "placement": ("placement", "/resource_providers"),
+    "barbican": ("key-manager", "/v1/secrets"),
+    "cinder": ("block-storage", "/scheduler-stats/get_pools"),
+}
+"""Cinder's asks its scheduler by the queue; so does Nova's console, where a server runs."""
 
 
 @dataclass
@@ -90,3 +105,29 @@ class Prober:
             f"gap {r.gap:.1f} s, slowest {r.slowest:.1f} s"
             for name, r in self.records.items()
         )
+
+    def judge(self) -> None:
+        """No API was away for longer than it may be."""
+        print(self.table())  # noqa: T201 - the measurement
+        assert all(len(record.calls) > 10 for record in self.records.values()), self.table()
+        assert all(record.gap <= GAP_SECONDS for record in self.records.values()), self.table()
+
+
+def urls(cloud: Any) -> dict[str, tuple[str, dict[str, Any] | None]]:
+    """What to call, by name, and with which body: of every API, as its administrator."""
+    found: dict[str, tuple[str, dict[str, Any] | None]] = {
+        name: (endpoint(cloud, kind) + path, None) for name, (kind, path) in URLS.items()
+    }
+    server = next((s for s in cloud.compute.servers(all_projects=True) if s.status == "ACTIVE"), None)
+    if server:
+        action = f"{endpoint(cloud, 'compute')}/servers/{server.id}/action"
+        found["nova by the queue"] = (action, {"os-getConsoleOutput": {"length": 1}})
+    return found
+
+
+def endpoint(cloud: Any, kind: str) -> str:
+    """Where an API is, without the version that its paths begin with."""
+    url = str(cloud.session.get_endpoint(service_type=kind, interface="public")).rstrip("/")
+    if kind == "identity":
+        return url if url.endswith("/v3") else f"{url}/v3"
+    return re.sub(r"/v(1|2|2\.0)$", "", url) if kind in {"network", "image", "key-manager"} else url

@@ -3,110 +3,22 @@
 from __future__ import annotations
 
 import json
-import re
 import signal
 import subprocess
 from typing import Any
-from urllib.parse import unquote
 
 import pytest
 import requests
 
 from socle.catalogue import Catalogue
-from socle.paths import project_root, state_dir
 from tests.lab.deployed import ROOT, SOCLE, Lab
-from tests.lab.prober import Prober
+from tests.lab.logins import CONTROLLER, logins_of, on_python, tried
+from tests.lab.prober import Prober, endpoint
 
 pytestmark = pytest.mark.lab
 
-CONTROLLER, HYPERVISOR = "ctl1", "cmp1"
-GAP_SECONDS = 5
-"""Of one API. Only a service that cannot be reloaded has any."""
+HYPERVISOR = "cmp1"
 SWITCHING = "services change to the new"
-URLS = {
-    "keystone": ("identity", "/projects"),
-    "nova": ("compute", "/servers"),
-    "neutron": ("network", "/v2.0/networks"),
-    "glance": ("image", "/v2/images"),
-    "placement": ("placement", "/resource_providers"),
-    "barbican": ("key-manager", "/v1/secrets"),
-    "cinder": ("block-storage", "/scheduler-stats/get_pools"),
-}
-"""Cinder's asks its scheduler by the queue; so does Nova's console, where a server runs."""
-LOGINS = project_root() / "plugins/modules/logins.py"
-
-
-@pytest.fixture
-def prober(lab: Lab, cloud: Any) -> Prober:
-    """A client of every API."""
-    urls: dict[str, tuple[str, dict[str, Any] | None]] = {
-        name: (_endpoint(cloud, kind) + path, None) for name, (kind, path) in URLS.items()
-    }
-    server = next((s for s in cloud.compute.servers(all_projects=True) if s.status == "ACTIVE"), None)
-    if server:
-        action = f"{_endpoint(cloud, 'compute')}/servers/{server.id}/action"
-        urls["nova by the queue"] = (action, {"os-getConsoleOutput": {"length": 1}})
-    return Prober(urls, cloud.auth_token, str(lab.ca_file))
-
-
-def _endpoint(cloud: Any, kind: str) -> str:
-    url = str(cloud.session.get_endpoint(service_type=kind, interface="public")).rstrip("/")
-    if kind == "identity":
-        return url if url.endswith("/v3") else f"{url}/v3"
-    return re.sub(r"/v(1|2|2\.0)$", "", url) if kind in {"network", "image", "key-manager"} else url
-
-
-def options(lab: Lab, file: str, name: str) -> list[str]:
-    """The values of an option of a service's configuration."""
-    text = lab.on(CONTROLLER, f"cat {file}")
-    return re.findall(rf"^{name} *= *(.*)$", text, re.MULTILINE)
-
-
-def logins_of(lab: Lab, component: str) -> list[dict[str, str]]:
-    """What a component logs in with now: database, queue, Keystone."""
-    file = f"/etc/{component}/{component}.conf"
-    found = []
-    for kind, option in (("database", "connection"), ("queue", "transport_url")):
-        url = options(lab, file, option)[-1]
-        name, password = re.match(r"[^:]+://([^:]+):([^@]+)@", url).groups()  # type: ignore[union-attr]
-        found.append({"kind": kind, "name": name, "password": unquote(password)})
-    (name, *_names), (password, *_words) = (options(lab, file, key) for key in ("username", "password"))
-    return [*found, {"kind": "identity", "name": name, "password": password.replace("$$", "$")}]
-
-
-def tried(lab: Lab, components: Catalogue, logins: list[dict[str, str]]) -> list[bool]:
-    """Whether each login is accepted. The passwords travel by standard input."""
-    ports = {name: components[name].listeners for name in ("mariadb", "rabbitmq", "keystone")}
-    servers = {
-        "database": {
-            "host": str(lab.site.endpoints.internal.address),
-            "port": ports["mariadb"]["sql"].front_port,
-        },
-        "queue": {"host": lab.site.hosts[CONTROLLER].address, "port": ports["rabbitmq"]["amqp"].port},
-        "identity": f"http://127.0.0.1:{ports['keystone']['api'].port}",
-        "ca": "/etc/ssl/certs/ca-certificates.crt",
-    }
-    lines = [line for line in LOGINS.read_text("utf-8").splitlines() if "ansible" not in line]
-    script = "\n".join(lines).partition('if __name__ == "__main__"')[0] + (
-        f"\nservers, logins = json.loads({json.dumps([servers, logins])!r})"
-        "\nprint(json.dumps([TRIED[l['kind']](servers, l['name'], l['password']) for l in logins]))\n"
-    )
-    return list(json.loads(on_python(lab, CONTROLLER, script)))
-
-
-def on_python(lab: Lab, node: str, script: str) -> str:
-    """What a Python script prints that root runs on a node; it travels by standard input."""
-    config = str(state_dir(lab.site.name) / "ssh_config")
-    done = subprocess.run(
-        ["ssh", "-F", config, node, "sudo", "python3", "-"],
-        input=script,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr[-500:]
-    return done.stdout.strip().splitlines()[-1]
 
 
 def rotated(lab: Lab, name: str) -> dict[str, Any]:
@@ -119,12 +31,6 @@ def unchanged(lab: Lab) -> None:
     assert {p["name"]: p["changed"] for p in facts["phases"] if p["changed"]} == {}
 
 
-def judged(prober: Prober) -> None:
-    print(prober.table())  # noqa: T201 - the measurement
-    assert all(len(record.calls) > 10 for record in prober.records.values()), prober.table()
-    assert all(record.gap <= GAP_SECONDS for record in prober.records.values()), prober.table()
-
-
 def test_passwords_change_while_every_api_is_called(lab: Lab, components: Catalogue, prober: Prober) -> None:
     old = logins_of(lab, "nova")
     assert tried(lab, components, old) == [True, True, True]
@@ -135,7 +41,7 @@ def test_passwords_change_while_every_api_is_called(lab: Lab, components: Catalo
     assert tried(lab, components, old) == [False, False, False]
     assert tried(lab, components, new) == [True, True, True]
     assert not [one for one in new if one["password"] in {former["password"] for former in old}]
-    judged(prober)
+    prober.judge()
     unchanged(lab)
 
 
@@ -147,11 +53,11 @@ def test_a_token_outlives_a_turn_of_the_keys(lab: Lab, cloud: Any, prober: Probe
         rotated(lab, "keystone/credential")
     after = lab.on(CONTROLLER, "ls /etc/keystone/fernet-keys").split()
     assert max(map(int, after)) == max(map(int, keys)) + 1
-    url = f"{_endpoint(cloud, 'identity')}/auth/tokens"
+    url = f"{endpoint(cloud, 'identity')}/auth/tokens"
     headers = {"X-Auth-Token": token, "X-Subject-Token": token}
     assert requests.get(url, headers=headers, timeout=30, verify=str(lab.ca_file)).ok
     assert written_by_the_highest(lab, max(map(int, after)), cloud)
-    judged(prober)
+    prober.judge()
     unchanged(lab)
 
 
@@ -183,7 +89,7 @@ def test_killed_while_services_change_and_run_again(lab: Lab, components: Catalo
     assert "cinder/database" in facts["resumed"]
     assert tried(lab, components, old) == [False, False, False]
     assert tried(lab, components, logins_of(lab, "cinder")) == [True, True, True]
-    judged(prober)
+    prober.judge()
     unchanged(lab)
 
 

@@ -19,7 +19,8 @@ from socle.credentials import Account
 from socle.deploy import ssh_proof
 from socle.deploy.progress import Screen
 from socle.deploy.rotation import RotationRun
-from socle.site import Site
+from socle.paths import project_root
+from socle.site import load
 from socle.site.entrance import AUTHORITY_FILE, CERTIFICATE_FILE, KNOWN_HOSTS
 from socle.vault import issuers, login, ssh
 from socle.vault.api import client
@@ -61,6 +62,12 @@ class World:
         for name in ("opens", "users_refused", "hosts_refused"):
             patch.setattr(ssh_proof, name, getattr(self, name))
         patch.setattr(RotationRun, "_play", lambda _run, *given: self.play(*given))
+
+    def rotate(self, name: str | None) -> RotationRun:
+        """What ``socle vault rotate`` does in the lab's site."""
+        run = RotationRun(load(project_root() / "inventories/lab"), Screen(Console(file=io.StringIO())), name)
+        run.go()
+        return run
 
     def _killable(self, patch: pytest.MonkeyPatch, name: str) -> None:
         real = getattr(Rotation, name)
@@ -218,12 +225,6 @@ def prepared() -> Iterator[Place]:
         vault.ssh_certificate(made)
         patch.setattr(vault, "place_of", lambda *_given: made)
         yield made
-
-
-def rotate(site: Site, name: str | None) -> RotationRun:
-    run = RotationRun(site, Screen(Console(file=io.StringIO())), name)
-    run.go()
-    return run
 
 
 def settled(values: dict[str, Any]) -> bool:

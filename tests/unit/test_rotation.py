@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -13,7 +12,6 @@ from socle import catalogue, durable, vault
 from socle.cli import app
 from socle.errors import ExitCode, SocleError
 from socle.paths import project_root
-from socle.site import Site, load
 from socle.vault import login
 from socle.vault.api import client
 from socle.vault.place import DEPLOYER, Place
@@ -25,31 +23,13 @@ from tests.unit.rotation_world import (
     Killed,
     World,
     accepts,
-    prepared,
-    rotate,
     settled,
 )
 
 
-@pytest.fixture(scope="module")
-def site() -> Site:
-    return load(project_root() / "inventories/lab")
-
-
-@pytest.fixture(scope="module")
-def place() -> Iterator[Place]:
-    with prepared() as made:
-        yield made
-
-
-@pytest.fixture
-def world(place: Place, monkeypatch: pytest.MonkeyPatch) -> World:
-    return World(place, monkeypatch)
-
-
-def test_accounts_change_and_the_old_are_refused(world: World, site: Site) -> None:
+def test_accounts_change_and_the_old_are_refused(world: World) -> None:
     before = {path: world.used["nova", path] for path in NAMES}
-    run = rotate(site, "nova")
+    run = world.rotate("nova")
     assert settled(world.values("nova"))
     assert set(NAMES) <= set(world.proved)
     for path in NAMES:
@@ -62,25 +42,25 @@ def test_accounts_change_and_the_old_are_refused(world: World, site: Site) -> No
     for role in (*SERVERS.values(), "nova", "nova_compute"):
         world.run(role)
     assert (world.held, world.used) == (held, used), "a deployment afterwards finds nothing to do"
-    rotate(site, "nova/queue")
+    world.rotate("nova/queue")
     assert world.used["nova", "nova/queue"].name == before["nova/queue"].name, "accounts are used in turn"
 
 
 @pytest.mark.slow
-def test_killed_before_each_step_and_run_again(world: World, site: Site) -> None:
+def test_killed_before_each_step_and_run_again(world: World) -> None:
     ended = 0
     for steps in range(ROUNDS):
         before = {path: world.used["nova", path] for path in NAMES}
         world.left = steps
         try:
-            rotate(site, "nova")
+            world.rotate("nova")
         except Killed:
             ended += 1
         else:
             break
         world.check()
         world.left = -1
-        rotate(site, "nova")
+        world.rotate("nova")
         assert settled(world.values("nova"))
         for path in NAMES:
             assert world.held[path] == {world.used["nova", path]}
@@ -90,13 +70,13 @@ def test_killed_before_each_step_and_run_again(world: World, site: Site) -> None
     assert ended > 15
 
 
-def test_killed_and_killed_again_before_the_next_step(world: World, site: Site) -> None:
+def test_killed_and_killed_again_before_the_next_step(world: World) -> None:
     """No kill undoes what was done: a state's work is all that must fit between two of them."""
     before = world.used["nova", "nova/database"]
     for _round in range(ROUNDS):
         world.left = 3
         try:
-            rotate(site, "nova/database")
+            world.rotate("nova/database")
         except Killed:
             world.check()
         else:
@@ -107,46 +87,46 @@ def test_killed_and_killed_again_before_the_next_step(world: World, site: Site) 
     assert before not in world.held["nova/database"]
 
 
-def test_an_interrupted_one_waits_while_another_is_rotated(world: World, site: Site) -> None:
+def test_an_interrupted_one_waits_while_another_is_rotated(world: World) -> None:
     world.left = 4
     with pytest.raises(Killed):
-        rotate(site, "nova/queue")
+        world.rotate("nova/queue")
     world.left = -1
-    rotate(site, "cinder/queue")
+    world.rotate("cinder/queue")
     assert settled(world.values("cinder"))
     assert not settled(world.values("nova"))
-    assert rotate(site, "nova/queue").resumed == ["nova/queue"]
+    assert world.rotate("nova/queue").resumed == ["nova/queue"]
     assert settled(world.values("nova"))
 
 
-def test_keys_turn_once_even_when_killed(world: World, site: Site) -> None:
+def test_keys_turn_once_even_when_killed(world: World) -> None:
     before = world.values("keystone")
     world.left = 1
     with pytest.raises(Killed):
-        rotate(site, "keystone/fernet")
+        world.rotate("keystone/fernet")
     world.left = -1
-    assert rotate(site, "keystone/fernet").resumed == ["keystone/fernet"]
+    assert world.rotate("keystone/fernet").resumed == ["keystone/fernet"]
     after = world.values("keystone")
     assert after["fernet_1"] == before["fernet_0"]
     assert after["fernet_former"] == before["fernet_1"], "tokens of before are still read"
-    rotate(site, "keystone/credential")
+    world.rotate("keystone/credential")
     after = world.values("keystone")
     assert after["credential_1"] == before["credential_0"]
     assert before["credential_1"] not in after.values(), "nothing is encrypted with it any more"
     assert vault.ensure_secrets(world.place) == ()
 
 
-def test_shared_values_are_replaced(world: World, site: Site) -> None:
+def test_shared_values_are_replaced(world: World) -> None:
     before = {path: world.values(path.partition("/")[0]) for path in ("nova/metadata", "deployer/identity")}
     for path, values in before.items():
-        rotate(site, path)
+        world.rotate(path)
         component, _slash, name = path.partition("/")
         assert world.values(component)[name] != values[name]
         assert settled(world.values(component))
 
 
 @pytest.mark.parametrize("role", ["host-ctl1", "service-barbican-ctl1"])
-def test_a_machines_former_login_is_refused(world: World, site: Site, role: str) -> None:
+def test_a_machines_former_login_is_refused(world: World, role: str) -> None:
     host, component = "ctl1", "barbican" if "barbican" in role else "certificates"
     world.log_in(host, component)
     rotation = Rotation(world.place, catalogue.load())
@@ -154,10 +134,10 @@ def test_a_machines_former_login_is_refused(world: World, site: Site, role: str)
     role_id = asking.read(f"auth/approle/role/{role}/role-id")["data"]["role_id"]
     world.left = 1
     with pytest.raises(Killed):
-        rotate(site, f"logins/{role}")
+        world.rotate(f"logins/{role}")
     assert all(accepts(world.place, role_id, one) for one in world.machines[role]), "nothing is lost"
     world.left = -1
-    rotate(site, f"logins/{role}")
+    world.rotate(f"logins/{role}")
     *former, new = world.machines[role]
     assert len(former) == 2
     assert not [one for one in former if accepts(world.place, role_id, one)]
@@ -165,9 +145,9 @@ def test_a_machines_former_login_is_refused(world: World, site: Site, role: str)
     assert len(rotation.accessors(Login(role, host))) == 1
 
 
-def test_this_machines_own_login(world: World, site: Site) -> None:
+def test_this_machines_own_login(world: World) -> None:
     former = durable.read_json(world.place.folder / DEPLOYER) or {}
-    rotate(site, "logins/deployer")
+    world.rotate("logins/deployer")
     assert not accepts(world.place, former["role_id"], former["secret_id"])
     assert vault.ansible_environment(world.place)["BAO_TOKEN"]
 
@@ -194,14 +174,14 @@ def test_what_somebody_else_changed_is_not_overwritten(world: World, monkeypatch
     monkeypatch.undo()
 
 
-def test_what_is_not_deployed_yet_is_not_rotated(place: Place) -> None:
+def test_what_is_not_deployed_yet_is_not_rotated(lab_place: Place) -> None:
     with pytest.raises(SocleError, match="run `socle deploy`") as caught:
-        Rotation(replace(place, people={"zoe": ("operator",)}), catalogue.load())
+        Rotation(replace(lab_place, people={"zoe": ("operator",)}), catalogue.load())
     assert caught.value.exit_code == ExitCode.PREREQUISITE
 
 
-def test_nobody_else_may_do_it(place: Place) -> None:
-    rotating = client(place, place.nodes[0], login.token_of(place, "rotation"))
+def test_nobody_else_may_do_it(lab_place: Place) -> None:
+    rotating = client(lab_place, lab_place.nodes[0], login.token_of(lab_place, "rotation"))
     for method, path, body in [
         ("put", "auth/approle/role/host-ctl1/secret-id", {}),
         ("put", "auth/approle/role/ansible/secret-id", {}),
@@ -211,7 +191,7 @@ def test_nobody_else_may_do_it(place: Place) -> None:
     ]:
         answer = rotating.adapter.session.request(
             method,
-            f"{place.nodes[0].url}/v1/{path}",
+            f"{lab_place.nodes[0].url}/v1/{path}",
             json=body,
             headers={"X-Vault-Token": rotating.token},
             verify=rotating.adapter._kwargs["verify"],

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from hvac.exceptions import Forbidden
 
 from socle import catalogue
 from socle.errors import SocleError
-from socle.paths import project_root
-from socle.site import Site, load
 from socle.vault import issuers, login, ssh
 from socle.vault.api import client
 from socle.vault.place import Place
@@ -20,43 +16,23 @@ from tests.unit.rotation_world import (
     ROUNDS,
     Killed,
     World,
-    prepared,
-    rotate,
 )
 
 
-@pytest.fixture(scope="module")
-def site() -> Site:
-    return load(project_root() / "inventories/lab")
-
-
-@pytest.fixture(scope="module")
-def place() -> Iterator[Place]:
-    with prepared() as made:
-        yield made
-
-
-@pytest.fixture
-def world(place: Place, monkeypatch: pytest.MonkeyPatch) -> World:
-    return World(place, monkeypatch)
-
-
-def test_authorities_of_ssh_change_and_nobody_is_locked_out_wherever_it_is_killed(
-    world: World, site: Site
-) -> None:
+def test_authorities_of_ssh_change_and_nobody_is_locked_out_wherever_it_is_killed(world: World) -> None:
     known = [Authority("users"), Authority("hosts")]
     rotation = Rotation(world.place, catalogue.load())
     for steps in range(ROUNDS):
         before = {one.mount: world.authorities(one.mount) for one in known}
         world.left, ended = steps, False
         try:
-            rotate(site, "ssh")
+            world.rotate("ssh")
             ended = True
         except Killed:
             world.check()
         world.left = -1
         if not ended:
-            rotate(site, "ssh")
+            world.rotate("ssh")
         for one in known:
             (issuer,) = issuers.issuers(rotation.speaker, one.mount)
             assert world.authorities(one.mount) == [issuer.key]
@@ -73,8 +49,8 @@ def test_authorities_of_ssh_change_and_nobody_is_locked_out_wherever_it_is_kille
     assert steps > 8
 
 
-def test_the_rotating_login_brings_no_authority_of_its_own(place: Place) -> None:
-    speaker = client(place, place.nodes[0], login.token_of(place, "rotation"))
+def test_the_rotating_login_brings_no_authority_of_its_own(lab_place: Place) -> None:
+    speaker = client(lab_place, lab_place.nodes[0], login.token_of(lab_place, "rotation"))
     own = {"private_key": "x", "public_key": "y"}
     for path, body in (
         ("issuers/import/next", own),
