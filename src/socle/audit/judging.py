@@ -41,6 +41,8 @@ class _Index:
 
     def unread(self, name: str) -> dict[str, str]:
         """Why a fact could not be read, by subject; nothing when all of it was."""
+        if name not in self.facts.expected and name.startswith("probe."):
+            return {"": f"{name} : sonde non lancée (`socle audit live --probes`)"}
         if name not in self.facts.expected:
             return {"": f"{name} : lecture non faite ({self._kind})"}
         missing = dict(self.problems.get(name, {}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from enum import IntEnum
 from pathlib import Path
@@ -23,6 +24,7 @@ from socle.site import Site
 
 if TYPE_CHECKING:
     from socle.audit.collect import Kind
+    from socle.audit.probe import Probe
 
 audit = typer.Typer(
     help="Judge a site against SecNumCloud 3.2, with evidence that can be checked offline.",
@@ -87,13 +89,76 @@ def live(
     context: typer.Context,
     facts: Annotated[Path | None, typer.Option(help="Also write what was read there, as JSON.")] = None,
     bundle: Annotated[bool, typer.Option(help="Sign, date and keep it in the site's chain.")] = True,
+    probes: Annotated[
+        bool, typer.Option("--probes/--safe", help="Also run every probe, on canaries, before reading.")
+    ] = False,
 ) -> None:
     """Judge the running cloud: hosts, services, APIs, OpenBao, listeners, with read-only accounts.
 
     Exit code: 10 when something is not in conformity, 12 when the registers are wrong, 11 when something
     could not be evaluated.
     """
-    _run(context, "live", facts, bundle)
+    _run(context, "live", facts, bundle, probes=probes)
+
+
+@audit.command(
+    epilog=examples(
+        "socle audit probe --list", "socle audit probe keystone-lockout", "socle audit probe --clean"
+    )
+)
+def probe(
+    context: typer.Context,
+    names: Annotated[list[str] | None, typer.Argument(metavar="[PROBE]…", help="All when not said.")] = None,
+    *,
+    listed: Annotated[
+        bool, typer.Option("--list", help="Say what each does and leaves, and act not.")
+    ] = False,
+    clean: Annotated[bool, typer.Option(help="Only remove what a killed run left.")] = False,
+    facts: Annotated[Path | None, typer.Option(help="Also write what was told there, as JSON.")] = None,
+) -> None:
+    """Act on canaries: try what must not work, and judge what answered. `audit live --probes` keeps it.
+
+    The canaries are tenants and accounts of nobody, removed at the end, or by the next run after a kill.
+
+    Exit code: 10 when something is not in conformity, 11 when something could not be tried, 5 when other
+    probes run.
+    """
+    from socle.audit import probe as probing  # noqa: PLC0415 - loads slowly
+    from socle.audit.evaluating import evaluate  # noqa: PLC0415 - beside its parts
+
+    given = options(context)
+    wanted = probing.chosen(names or ())
+    if listed:
+        _list(context, wanted)
+        return
+    site = given.load()
+    if clean:
+        removed = probing.clean(site)
+        out.print(f"removed: {', '.join(removed) or 'nothing'}", highlight=False)
+        return
+    with err.status("probing") as status:
+        told = probing.run(site, wanted, tell=lambda name: status.update(f"{name} done"))
+    if facts:
+        facts.write_text(told.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    known = {probe.fact.name for probe in wanted}
+    own = {name: one for name, one in control_files.load().items() if set(one.needs) <= known}
+    result = evaluate(told, own, {})
+    if given.json:
+        out.print_json(data={"facts": told.model_dump(mode="json"), "audit": result.model_dump(mode="json")})
+    else:
+        out.print(_judgements(list(result.judgements)))
+    raise typer.Exit(exit_code(result))
+
+
+def _list(context: typer.Context, wanted: Sequence[Probe]) -> None:
+    if options(context).json:
+        data = [{"name": p.name, "fact": p.fact.name, "tried": p.tried, "effects": p.effects} for p in wanted]
+        out.print_json(data={"probes": data})
+        return
+    table = Table("sonde", "ce qu’elle tente", "ses effets", title="Sondes", title_justify="left")
+    for one in wanted:
+        table.add_row(one.name, one.tried, one.effects)
+    out.print(table)
 
 
 @audit.command(
@@ -212,7 +277,7 @@ def report(
         out.print(str(path), highlight=False, soft_wrap=True)
 
 
-def _run(context: typer.Context, kind: Kind, file: Path | None, keep: bool) -> None:
+def _run(context: typer.Context, kind: Kind, file: Path | None, keep: bool, *, probes: bool = False) -> None:
     # The libraries of collectors take seconds to load.
     from socle.audit.collect import collect  # noqa: PLC0415
     from socle.audit.evaluating import evaluate  # noqa: PLC0415
@@ -220,7 +285,12 @@ def _run(context: typer.Context, kind: Kind, file: Path | None, keep: bool) -> N
     given = options(context)
     site = given.load()
     with err.status("reading") as status:
+        probed = _probed(site, lambda name: status.update(f"{name} done")) if probes else None
         read = collect(site, kind, tell=lambda name: status.update(f"{name} read"))
+    if probed:
+        from socle.audit.probe import with_probes  # noqa: PLC0415 - as above
+
+        read = with_probes(read, probed)
     if file:
         file.write_text(read.model_dump_json(indent=1) + "\n", encoding="utf-8")
     result = evaluate(read)
@@ -232,6 +302,12 @@ def _run(context: typer.Context, kind: Kind, file: Path | None, keep: bool) -> N
         if kept:
             out.print(f"Dossier de preuves : {kept}", highlight=False, soft_wrap=True)
     raise typer.Exit(exit_code(result))
+
+
+def _probed(site: Site, tell: Callable[[str], None]) -> Facts:
+    from socle.audit import probe as probing  # noqa: PLC0415 - loads slowly
+
+    return probing.run(site, tell=tell)
 
 
 def _kept(site: Site, read: Facts, result: Audit) -> Path:

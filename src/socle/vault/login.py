@@ -7,7 +7,7 @@ from typing import Any
 from socle import credentials, durable
 from socle.catalogue.accounts import AUDITOR, secret_path
 from socle.errors import ExitCode, SocleError
-from socle.vault import auditor, ssh, tenant_keys
+from socle.vault import auditor, canary, ssh, tenant_keys
 from socle.vault.api import client, plainly
 from socle.vault.mounts import KV, TRANSIT
 from socle.vault.place import DEPLOYER, Place
@@ -98,6 +98,11 @@ def eraser_client(place: Place) -> Any:
 def audit_signer(place: Place) -> Any:
     """A client that may sign audits, and nothing else."""
     return client(place, active_node(place), token_of(place, AUDIT_SIGNER))
+
+
+def canary_client(place: Place) -> Any:
+    """A client that may make and remove the account of probes, and end its own session."""
+    return client(place, active_node(place), token_of(place, canary.NAME))
 
 
 def stack_key(place: Place, stack: str, speaker: Any = None) -> str:

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from hvac.exceptions import Forbidden, InvalidRequest
 
 from socle.errors import ExitCode, SocleError
+from socle.vault import canary
 from socle.vault.api import client, plainly
 from socle.vault.custody import Shares
 from socle.vault.duties import PERSON, person, policies_of
@@ -46,7 +47,10 @@ class Enrolment:
 
 
 def configure(speaker: Any, place: Place) -> None:
-    """People log in with both factors or not at all; those who left lose theirs; roles are as said."""
+    """People log in with both factors or not at all; those who left lose theirs; roles are as said.
+
+    The canary of probes has its identity for good, so that a login that is tried leaves none behind.
+    """
     if f"{MOUNT}/" not in speaker.sys.list_auth_methods()["data"]:
         speaker.sys.enable_auth_method(MOUNT)
     speaker.write_data(f"sys/auth/{MOUNT}/tune", data={"user_lockout_config": LOCKOUT})
@@ -61,6 +65,7 @@ def configure(speaker: Any, place: Place) -> None:
             _give_roles(speaker, place, login)
         else:
             _remove(speaker, login)
+    _entity(speaker, canary.LOGIN)
 
 
 def _accessor(speaker: Any) -> str:

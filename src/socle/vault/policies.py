@@ -10,7 +10,7 @@ from socle.catalogue.accounts import AUDITOR, DEPLOYER
 from socle.logs.sealing import HASH as LOGS_HASH
 from socle.logs.sealing import KEY as LOGS_KEY
 from socle.supply import release
-from socle.vault import auditor, ssh, tenant_keys
+from socle.vault import auditor, canary, ssh, tenant_keys
 from socle.vault.mounts import KV, PKI_SERVICES, TRANSIT
 from socle.vault.place import CertifiedHost, Place
 
@@ -36,6 +36,7 @@ HANDED_OUT = (
     auditor.NAME,
     CLOUD_AUDITOR,
     AUDIT_SIGNER,
+    canary.NAME,
     tenant_keys.ERASER,
 )
 """AppRoles of which the deploying machine hands out logins that live for minutes."""
@@ -66,6 +67,7 @@ def policies(place: Place) -> dict[str, Rules]:
         CLOUD_AUDITOR: {f"{KV}/data/services/{AUDITOR}": {"capabilities": ["read"]}},
         "release": release.RULES,
         AUDIT_SIGNER: signing.rules(signing.AUDIT),
+        canary.NAME: canary.rules(),
         **{host.role: of_host(host) for host in place.hosts},
         **{service.role: SERVICES[service.component] for service in place.services},
     }
@@ -169,6 +171,7 @@ def approles(place: Place) -> dict[str, dict[str, Any]]:
         auditor.NAME: _approle(auditor.NAME, deploying, "15m", "15m", short),
         CLOUD_AUDITOR: _approle(CLOUD_AUDITOR, deploying, "15m", "15m", short),
         AUDIT_SIGNER: _approle(AUDIT_SIGNER, deploying, "15m", "15m", short),
+        canary.NAME: _approle(canary.NAME, deploying, "15m", "15m", short),
     }
     roles[tenant_keys.ERASER] = _approle(tenant_keys.ERASER, deploying, "15m", "15m", short)
     for host in place.hosts:
