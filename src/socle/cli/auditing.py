@@ -110,9 +110,7 @@ def probe(
     context: typer.Context,
     names: Annotated[list[str] | None, typer.Argument(metavar="[PROBE]…", help="All when not said.")] = None,
     *,
-    listed: Annotated[
-        bool, typer.Option("--list", help="Say what each does and leaves, and act not.")
-    ] = False,
+    listed: Annotated[bool, typer.Option("--list", help="Say what each does and leaves behind.")] = False,
     clean: Annotated[bool, typer.Option(help="Only remove what a killed run left.")] = False,
     facts: Annotated[Path | None, typer.Option(help="Also write what was told there, as JSON.")] = None,
 ) -> None:

@@ -1,4 +1,4 @@
-"""What the compliance suite's probes may do in OpenBao: act on an account of nobody, and on their own token."""
+"""What the audit's probes may do in OpenBao: act on an account of nobody, and on their own token."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ TOKEN: Final = Probe(
 LOGIN: Final = Probe(
     name="openbao-login",
     fact=FactKind(
-        "probe.openbao_login", of_site, "La connexion des personnes à OpenBao, par un compte canari"
+        "probe.openbao_login", of_site, "La connexion à OpenBao d’une personne, par un compte canari"
     ),
     tried=(
         "le mot de passe d’un compte canari sans second facteur, puis avec un code faux, puis après"
