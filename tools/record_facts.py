@@ -12,6 +12,7 @@ import json
 from pathlib import Path
 
 from socle.audit.collect import COLLECTORS, collect
+from socle.audit.probe import run
 from socle.paths import project_root
 from socle.site import load
 
@@ -20,7 +21,7 @@ def main() -> None:
     """Run the named collectors and write one file for each."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("kind", choices=["static", "live"])
-    parser.add_argument("collectors", nargs="+", choices=[collector.name for collector in COLLECTORS])
+    parser.add_argument("collectors", nargs="+", choices=[*(one.name for one in COLLECTORS), "probes"])
     parser.add_argument("--site", default="lab")
     parser.add_argument("--cloud")
     given = parser.parse_args()
@@ -29,7 +30,10 @@ def main() -> None:
     folder = project_root() / "tests/unit/audit_facts" / cloud
     folder.mkdir(parents=True, exist_ok=True)
     for name in given.collectors:
-        facts = collect(site, given.kind, [one for one in COLLECTORS if one.name == name])
+        if name == "probes":
+            facts = run(site)
+        else:
+            facts = collect(site, given.kind, [one for one in COLLECTORS if one.name == name])
         recorded = facts.model_dump(mode="json", include={"ended", "expected", "permissions", "facts"})
         path: Path = folder / f"{name.replace(' ', '_')}.json"
         path.write_text(json.dumps(recorded, indent=1, ensure_ascii=False, sort_keys=True) + "\n", "utf-8")

@@ -15,7 +15,7 @@ from socle.errors import ExitCode, SocleError
 from socle.paths import state_dir
 
 FOLDER = "probes"
-type Kind = Literal["tenant", "person"]
+type Kind = Literal["tenant", "person", "wire"]
 
 
 class Made(NamedTuple):

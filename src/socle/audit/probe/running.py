@@ -7,14 +7,20 @@ from typing import Final
 
 from socle.audit.collect import Collector, collect
 from socle.audit.model import Facts
-from socle.audit.probe import keystone, logs, openbao, storage
+from socle.audit.probe import keystone, logs, openbao, storage, wire
 from socle.audit.probe.canaries import Canaries
 from socle.audit.probe.journal import held
 from socle.audit.probe.model import Ground, Probe
 from socle.errors import ExitCode, SocleError
 from socle.site import Site
 
-PROBES: Final[tuple[Probe, ...]] = (*keystone.PROBES, *openbao.PROBES, *storage.PROBES, *logs.PROBES)
+PROBES: Final[tuple[Probe, ...]] = (
+    *keystone.PROBES,
+    *openbao.PROBES,
+    *storage.PROBES,
+    *logs.PROBES,
+    *wire.PROBES,
+)
 PERMISSION: Final = (
     "agit sur des canaris faits pour elle par le compte de déploiement, en leur nom, et sur rien d’autre"
 )
@@ -69,10 +75,13 @@ def clean(site: Site) -> tuple[str, ...]:
 def _clean(canaries: Canaries) -> tuple[str, ...]:
     left = canaries.journal.left()
     for made in left:
-        if made.kind == "tenant":
-            canaries.remove(made.name)
-        else:
-            openbao.remove(canaries.place)
+        match made.kind:
+            case "tenant":
+                canaries.remove(made.name)
+            case "person":
+                openbao.remove(canaries.place)
+            case "wire":
+                wire.remove(canaries.site, made.name)
         canaries.journal.forget(made)
     return tuple(made.name for made in left)
 

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import http.client
-import json
 import secrets
-import shlex
-import subprocess
 import tempfile
 from collections.abc import Iterator
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,10 +14,9 @@ from socle.audit.collect.collector import FactKind, of_component, of_site
 from socle.audit.model import Fact
 from socle.audit.probe.canaries import Tenant
 from socle.audit.probe.model import Ground, Probe
-from socle.deploy.nodes import ssh
+from socle.audit.probe.remote import call
 from socle.errors import SocleError
 from socle.site import Host, Site
-from socle.site.entrance import reason
 from socle.vault import tenant_keys
 
 SECONDS: Final = 180
@@ -81,18 +76,7 @@ def look(site: Site, host: Host, where: tuple[str, str], name: str, marker: str)
         SocleError: the host does not answer, or has no such image.
     """
     account, pool = where
-    source = files("socle.audit.probe").joinpath("raw_image.py").read_text("utf-8")
-    call = f"import json\nprint(json.dumps(look({account!r}, {f'{pool}/{name}'!r}, {marker!r})))\n"
-    words = [*ssh(site, host), shlex.join(["sudo", "-n", "python3", "-"])]
-    try:
-        done = subprocess.run(
-            words, input=f"{source}\n{call}", capture_output=True, text=True, check=False, timeout=SECONDS
-        )
-    except subprocess.TimeoutExpired as error:
-        raise SocleError(f"ne répond pas en {SECONDS} s", where=host.name) from error
-    if done.returncode != 0:
-        raise SocleError(reason(done.stderr, f"ssh finit par {done.returncode}"), where=host.name)
-    found: dict[str, Any] = json.loads(done.stdout)
+    found: dict[str, Any] = call(site, host, "raw_image", "look", account, f"{pool}/{name}", marker)
     if found["status"] != 0 or not found["bytes"]:
         raise SocleError(f"{pool}/{name} ne s’exporte pas", where=host.name)
     return found
