@@ -132,9 +132,9 @@ def remove(site: Site, name: str) -> None:
 
 ISOLATION: Final = Probe(
     name="isolation",
-    fact=FactKind("probe.isolation", of_site, "Échos entre deux locataires canaris"),
+    fact=FactKind("probe.isolation", of_site, "Des échos entre deux canaris"),
     tried=(
-        "des échos entre les ports de deux locataires canaris de même plage d’adresses, sans filtre, dont ceux où"
+        "des échos entre les ports, sans filtre, de deux locataires canaris de même plage d’adresses, dont ceux où"
         " l’émetteur connaît d’avance l’adresse physique de l’autre"
     ),
     effects=(
