@@ -134,7 +134,7 @@ ISOLATION: Final = Probe(
     name="isolation",
     fact=FactKind("probe.isolation", of_site, "Des échos entre deux canaris"),
     tried=(
-        "des échos entre les ports, sans filtre, de deux locataires canaris de même plage d’adresses, dont ceux où"
+        "des échos entre les ports sans filtre de deux locataires canaris de même plage d’adresses, dont ceux où"
         " l’émetteur connaît d’avance l’adresse physique de l’autre"
     ),
     effects=(
