@@ -10,6 +10,7 @@ import importlib.util
 import json
 import socket
 import ssl
+import sys
 import tempfile
 import time
 from importlib.machinery import SourceFileLoader
@@ -59,6 +60,7 @@ def signed(folder: Path, seconds: int) -> ssl.SSLContext:
 
 def own_program() -> Any:
     """The host's program as a module; nothing of it runs by being loaded."""
+    sys.dont_write_bytecode = True
     loader = SourceFileLoader("socle_certificates", PROGRAM)
     spec = importlib.util.spec_from_loader(loader.name, loader)
     assert spec is not None  # noqa: S101 - for types: there is a loader
@@ -68,7 +70,7 @@ def own_program() -> Any:
 
 
 def shown(context: ssl.SSLContext, place: dict[str, Any]) -> str:
-    """``accepted``, ``refused``, or why nobody knows: a listener that takes the certificate waits for words."""
+    """``accepted``, ``refused``, or that it is not there. Who takes the certificate waits for words."""
     try:
         plain = socket.create_connection((place["address"], place["port"]), PATIENCE)
     except OSError as error:

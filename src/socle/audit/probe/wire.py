@@ -134,8 +134,8 @@ ISOLATION: Final = Probe(
     name="isolation",
     fact=FactKind("probe.isolation", of_site, "Des échos entre deux canaris"),
     tried=(
-        "des échos entre les ports sans filtre de deux locataires canaris de même plage d’adresses, dont ceux où"
-        " l’émetteur connaît d’avance l’adresse physique de l’autre"
+        "des échos entre les ports sans filtre de deux locataires canaris de même plage d’adresses, dont"
+        " ceux où l’émetteur connaît d’avance l’adresse physique de l’autre"
     ),
     effects=(
         "deux réseaux et quatre ports de locataires canaris ; sur les hyperviseurs, quatre interfaces du"
