@@ -132,7 +132,7 @@ def capabilities_of(cloud: Cloud, token: str, paths: list[str]) -> dict[str, set
 
 @pytest.mark.parametrize("login", PEOPLE)
 def test_every_capability_on_every_path_is_that_of_the_role(cloud: Cloud, login: str) -> None:
-    rules = rules_of(cloud.place, login)
+    rules = {**duties.person("userpass"), **rules_of(cloud.place, login)}
     paths = sorted(every_path(cloud.place))
     found = capabilities(cloud, login, paths)
     expected = {path: allowed(rules, path) for path in paths}
