@@ -7,7 +7,7 @@ from typing import Final
 
 from socle.audit.collect import Collector, collect
 from socle.audit.model import Facts
-from socle.audit.probe import certificates, keystone, logs, openbao, storage, wire
+from socle.audit.probe import keystone, logs, openbao, storage, wire
 from socle.audit.probe.canaries import Canaries
 from socle.audit.probe.journal import held
 from socle.audit.probe.model import Ground, Probe
@@ -19,7 +19,6 @@ PROBES: Final[tuple[Probe, ...]] = (
     *openbao.PROBES,
     *storage.PROBES,
     *logs.PROBES,
-    *certificates.PROBES,
     *wire.PROBES,
 )
 PERMISSION: Final = (
