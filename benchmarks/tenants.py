@@ -32,7 +32,7 @@ from socle.lab import Lab
 from socle.paths import project_root, state_dir
 from socle.site import Site
 from socle.tenants import session_of
-from socle.tenants.apply import platform_ids
+from socle.tenants.applying import platform_ids
 from socle.tenants.job import Action, Job
 from socle.tenants.workers import together
 from stacks.tenant.plan import EnvironmentPlan, Segment, TenantPlan, domain_name, plan_of

@@ -10,6 +10,8 @@ from socle.site.classes import Quota
 from socle.site.tenant import Inbound, Outbound
 
 AUTOMATION = "automation"
+GROUPS = {"managers": "manager", "members": "member", "readers": "reader", "auditors": "reader"}
+"""Groups of a domain and the role that each has on it and on its projects."""
 INTERNET = "0.0.0.0/0"
 METADATA = "169.254.169.254/32"
 BROADCAST = "255.255.255.255/32"
@@ -94,6 +96,14 @@ class TenantPlan:
 def domain_name(siren: str) -> str:
     """An opaque name: what other tenants may see of a domain says nothing of who it is."""
     return f"t-{hashlib.sha256(f'socle:{siren}'.encode()).hexdigest()[:12]}"
+
+
+def unserved(site: Site, siren: str) -> str | None:
+    """Why OpenStack does not serve a tenant now; None when it does."""
+    state, target = site.tenant_state(siren), site.tenants[siren].target
+    if state != "active":
+        return f"is {state}"
+    return "is for Proxmox" if target == "proxmox" else None
 
 
 def plan_of(site: Site, siren: str) -> TenantPlan:

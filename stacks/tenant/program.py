@@ -13,11 +13,9 @@ import pulumi
 from pulumi_openstack import Provider, blockstorage, compute, identity, networking
 
 from stacks.platform import VOLUME_TYPE
-from stacks.tenant.plan import AUTOMATION, EnvironmentPlan, Segment, ServerPlan, TenantPlan
+from stacks.tenant.plan import AUTOMATION, GROUPS, EnvironmentPlan, Segment, ServerPlan, TenantPlan
 
 PROVIDER_NETWORK = "provider"
-GROUPS = {"managers": "manager", "members": "member", "readers": "reader", "auditors": "reader"}
-"""Groups of a domain and the role that each has on it and on its projects."""
 GIB = 1024
 
 

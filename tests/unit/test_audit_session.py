@@ -137,3 +137,10 @@ def test_a_fact_that_two_sources_declare_is_refused(site: Site) -> None:
     twice = [one for one in COLLECTORS if one.name == "register"] * 2
     with pytest.raises(SocleError, match=r"two sources declare register\.evidence"):
         collect(site, "static", twice)
+
+
+def test_what_takes_seconds_to_load_is_not_loaded_by_collectors() -> None:
+    loaded = "sorted({'pulumi', 'openstack'} & sys.modules.keys())"
+    program = f"import sys, socle.audit.collect.running; print({loaded})"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

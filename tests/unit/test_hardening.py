@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from socle.catalogue import load as load_catalogue
 from socle.hardening import Check, HostTraits, Rule, applied, checks, files, load
+from socle.hardening.checks import COMMANDS
 from socle.hardening.laid import REPORT, content
 from socle.hardening.people import accounts_of, sudoers
 from socle.paths import project_root
@@ -216,3 +220,23 @@ def test_rights_name_whole_commands() -> None:
 @pytest.mark.parametrize("role", sorted(load().rights))
 def test_every_right_is_of_a_role_of_people(role: str) -> None:
     assert f"%socle-{role} ALL=(root:root) NOPASSWD:" in sudoers(["nova-api"])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="files are given to somebody else")
+def test_one_walk_finds_special_rights_and_what_belongs_to_nobody(tmp_path: Path) -> None:
+    stranger = 54321
+    files = {
+        "plain": (0, 0, 0o644),
+        "owner": (stranger, 0, 0o644),
+        "group": (0, stranger, 0o644),
+        "setuid": (1, 1, 0o4755),
+        "both": (1, stranger, 0o2755),
+    }
+    for name, (user, group, mode) in files.items():
+        place = tmp_path / name
+        place.touch()
+        os.chown(place, user, group)
+        place.chmod(mode)
+    walk = COMMANDS["special_rights"].replace("find / ", f"find {tmp_path} ")
+    done = subprocess.run(["/bin/sh", "-c", walk], capture_output=True, text=True, check=True)
+    assert {Path(line).name for line in done.stdout.splitlines()} == files.keys() - {"plain"}

@@ -16,9 +16,8 @@ from socle.site import Site, load
 from stacks.platform import VOLUME_TYPE
 from stacks.platform import Platform as PlatformStack
 from stacks.platform import plan_of as platform_plan_of
-from stacks.tenant import TenantPlan, TenantStack, plan_of
-from stacks.tenant.plan import Rule, domain_name, platform_rules
-from stacks.tenant.program import GROUPS, Platform
+from stacks.tenant.plan import GROUPS, Rule, TenantPlan, domain_name, plan_of, platform_rules
+from stacks.tenant.program import Platform, TenantStack
 
 COMMUNE, HOSPITAL = "210000014", "260000013"
 

@@ -14,10 +14,10 @@ from pulumi import automation
 from socle.errors import ExitCode, SocleError
 from socle.paths import project_root
 from socle.site import Site, load
-from socle.tenants import accounts, apply, default_rules, unserved
+from socle.tenants import accounts, apply, default_rules
 from socle.tenants.stack import Stack, StackResult
 from socle.tenants.watch import Watch, one_line, watched
-from stacks.tenant.plan import GUEST_RULES
+from stacks.tenant.plan import GUEST_RULES, unserved
 
 COMMUNE = "210000014"
 URN = "urn:pulumi:t-1::socle::socle:tenant:Tenant$openstack:blockstorage/volume:Volume::production-web-1"

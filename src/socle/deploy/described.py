@@ -31,8 +31,9 @@ PLACEHOLDER: Final = "made-at-the-first-deployment"
 init_plugin_loader()
 
 
+@cache
 def read_yaml(path: Path) -> Any:
-    """A YAML file as plain data; None when there is none."""
+    """A YAML file as plain data, to be read only: it is loaded once; None when there is none."""
     return YAML(typ="safe", pure=True).load(path.read_text("utf-8")) if path.is_file() else None
 
 

@@ -176,7 +176,7 @@ class Plan:
     def _previews(self, reporter: Reporter, titles: dict[str, str]) -> list[StackPlan]:
         reporter.tell("platform")
         from socle import tenants  # noqa: PLC0415 - Pulumi takes seconds to load
-        from stacks.tenant.plan import domain_name  # noqa: PLC0415
+        from stacks.tenant.plan import domain_name, unserved  # noqa: PLC0415
 
         session = tenants.session_of(self.site)
         platform = tenants.platform_preview(self.site, session, reporter.tell)
@@ -184,9 +184,7 @@ class Plan:
         return [
             StackPlan(PLATFORM, "Platform", platform.counts),
             *(
-                StackPlan(
-                    siren, title, found.get(domain_name(siren), {}), tenants.unserved(self.site, siren) or ""
-                )
+                StackPlan(siren, title, found.get(domain_name(siren), {}), unserved(self.site, siren) or "")
                 for siren, title in titles.items()
             ),
         ]

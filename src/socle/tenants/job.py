@@ -16,9 +16,8 @@ from socle.tenants.accounts import account_passwords, keep_credential, planned_p
 from socle.tenants.providers import administrator, provider
 from socle.tenants.session import Session
 from socle.tenants.stack import Stack, StackResult
-from stacks.tenant import TenantPlan, TenantStack
-from stacks.tenant.plan import AUTOMATION
-from stacks.tenant.program import Platform
+from stacks.tenant.plan import AUTOMATION, TenantPlan
+from stacks.tenant.program import Platform, TenantStack
 
 Action = Literal["preview", "up", "destroy"]
 

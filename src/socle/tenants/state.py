@@ -12,10 +12,17 @@ from typing import Any
 
 from socle import durable
 from socle.errors import ExitCode, SocleError
+from socle.paths import state_dir
+from socle.site import Site
 
 PROJECT = "socle"
 LOCK_SECONDS = 300
 """How long a Pulumi that outlived the run that started it may take to finish what it had begun."""
+
+
+def folder_of(site: Site) -> Path:
+    """Where the states of a site's stacks are kept."""
+    return state_dir(site.name) / "stacks"
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,7 @@ from socle.site import Site, load
 from socle.site.flows import Flow, flows
 from socle.site.records import REGISTERS
 from socle.site.tenant import Tenant
-from socle.tenants.apply import unserved
-from stacks.tenant.plan import domain_name
+from stacks.tenant.plan import domain_name, unserved
 
 OUTSIDE = {
     "outside.dns": "Noms de domaine, d’après site.yml",

@@ -10,10 +10,17 @@ from socle.audit.collect.collector import Collector, FactKind, of_site
 from socle.audit.model import Fact
 from socle.errors import SocleError
 from socle.site import Site
-from socle.tenants.apply import folder_of, unserved
-from socle.tenants.state import StackFiles
-from stacks.tenant.plan import GUEST_RULES, EnvironmentPlan, Rule, TenantPlan, domain_name, plan_of
-from stacks.tenant.program import GROUPS
+from socle.tenants.state import StackFiles, folder_of
+from stacks.tenant.plan import (
+    GROUPS,
+    GUEST_RULES,
+    EnvironmentPlan,
+    Rule,
+    TenantPlan,
+    domain_name,
+    plan_of,
+    unserved,
+)
 
 PLATFORM: Final = "platform"
 SECRET: Final = re.compile(r"(password|secret|token|privatekey|payload)$", re.IGNORECASE)

@@ -6,15 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from openstack.exceptions import SDKException
-
 from socle.audit.collect.cloud import auditor
 from socle.audit.collect.collector import Collector, FactKind
 from socle.audit.model import Fact
 from socle.logs import asking
 from socle.site import Site
-from socle.tenants.apply import unserved
-from stacks.tenant.plan import domain_name
+from stacks.tenant.plan import domain_name, unserved
 
 EVENTS: Final = "logs.tenant_events"
 HOURS: Final = 24
@@ -26,6 +23,8 @@ def of_tenants(site: Site) -> tuple[str, ...]:
 
 
 def _read(site: Site) -> Iterator[Fact]:
+    from openstack.exceptions import SDKException  # noqa: PLC0415 - takes seconds to load
+
     sirens = {domain_name(siren): siren for siren in site.tenants}
     cloud = auditor(site)
     try:

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from pathlib import Path
 
 from socle import catalogue, vault
 from socle.errors import ExitCode, SocleError
 from socle.images import image_files
 from socle.lab.from_site import plan_from_site
-from socle.paths import state_dir
 from socle.site import Site
 from socle.tenants import default_rules, volume_encryption
 from socle.tenants.job import Action, Job
 from socle.tenants.providers import administrator
 from socle.tenants.session import Session
 from socle.tenants.stack import Stack, StackResult
+from socle.tenants.state import folder_of
 from socle.tenants.workers import together
 from stacks import platform as platform_stack
-from stacks import tenant as tenant_stack
-from stacks.tenant.program import GROUPS
+from stacks.tenant.plan import GROUPS, plan_of, unserved
 from stacks.tenant.program import Platform as PlatformIds
 
 Tell = Callable[[str], None]
@@ -55,19 +53,6 @@ def apply(site: Site, sirens: Iterable[str] | None, session: Session, tell: Tell
         SocleError: no such tenant, or a stack failed; the others are finished first.
     """
     return _tenants(site, sirens, session, tell, "up")
-
-
-def unserved(site: Site, siren: str) -> str | None:
-    """Why OpenStack does not serve a tenant now; None when it does."""
-    state, target = site.tenant_state(siren), site.tenants[siren].target
-    if state != "active":
-        return f"is {state}"
-    return "is for Proxmox" if target == "proxmox" else None
-
-
-def folder_of(site: Site) -> Path:
-    """Where the states of a site's stacks are kept."""
-    return state_dir(site.name) / "stacks"
 
 
 def platform_ids(session: Session) -> PlatformIds:
@@ -118,10 +103,7 @@ def _tenants(
         return []
     platform, place = platform_ids(session), vault.place_of(site, catalogue.load())
     return together(
-        [
-            Job(action, tenant_stack.plan_of(site, siren), platform, folder_of(site), place, session)
-            for siren in chosen
-        ],
+        [Job(action, plan_of(site, siren), platform, folder_of(site), place, session) for siren in chosen],
         tell,
     )
 
