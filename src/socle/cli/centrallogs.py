@@ -1,8 +1,9 @@
-"""``socle logs``: verify the central logs, extract a tenant's events, search."""
+"""``socle logs``: verify and copy the central logs, extract a tenant's events, search."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -13,7 +14,7 @@ from socle.cli.app import app, err, examples, options, out
 from socle.errors import ExitCode, SocleError
 
 logs = typer.Typer(
-    help="The central logs: verify them, extract a tenant's events, search.", no_args_is_help=True
+    help="The central logs: verify them, copy them, extract a tenant's events, search.", no_args_is_help=True
 )
 app.add_typer(logs, name="logs")
 
@@ -42,6 +43,34 @@ def verify(context: typer.Context) -> None:
         if not faults:
             out.print(f"[green]✓[/green] {host}: the store is what was sealed", highlight=False)
     raise typer.Exit(ExitCode.FAILED if any(found.values()) else ExitCode.OK)
+
+
+@logs.command(epilog=examples("socle logs copy /srv/backups/logs"))
+def copy(
+    context: typer.Context, folder: Annotated[Path, typer.Argument(metavar="DIR", file_okay=False)]
+) -> None:
+    """Copy the central logs into a folder of this machine, and verify the copy by the seals in it.
+
+    Only what is new travels. Days that the store removed, their time being over, go from the copy too.
+
+    Exit code: 1 when the copy is not what was sealed.
+    """
+    from socle.logs import copies  # noqa: PLC0415 - hvac takes a second to load
+
+    given = options(context)
+    with err.status("copying the store"):
+        found = copies.take(given.load(), catalogue.load(), folder)
+    if given.json:
+        out.print_json(data=found)
+    for host, told in found.items() if not given.json else ():
+        for fault in told["faults"]:
+            out.print(f"{host}: {fault}", style="red", markup=False, highlight=False, soft_wrap=True)
+        if not told["faults"]:
+            text = (
+                f"[green]✓[/green] {host}: {told['files']} files, {told['bytes']} bytes, as they were sealed"
+            )
+            out.print(text, highlight=False)
+    raise typer.Exit(ExitCode.FAILED if any(one["faults"] for one in found.values()) else ExitCode.OK)
 
 
 @logs.command(epilog=examples("socle logs forget sec1"))

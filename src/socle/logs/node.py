@@ -3,20 +3,24 @@
 ``{"do": "measure"}`` tells what ``chain.judge`` wants to know;
 ``{"do": "extract", "ids": […], "begin": …, "end": …}`` gives a tenant's events as JSON lines;
 ``{"do": "search", "text": "…"}`` gives entries that contain a text.
+``{"do": "copy", "known": {name: bytes}}`` gives the store as a tar archive, without what is known already.
 """
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import sys
-from collections.abc import Iterator
+import tarfile
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from socle.logs.events import select
-from socle.logs.sealing import files_of, measure
+from socle.logs.sealing import SEALS, files_of, measure
 from socle.logs.store import read_lines
 
 
@@ -48,10 +52,42 @@ def _lines(store: Path, begin: float) -> Iterator[bytes]:
             yield from (line for line in read_lines(path) if line.endswith(b"\n"))
 
 
+NAMES = "names.json"
+"""In the archive of a copy: every file that the store has, so that the copy drops what it has not."""
+
+
+def send(store: Path, known: Mapping[str, int], out: BinaryIO) -> None:
+    """The store as a stream: its names, its seals, then each file of which another size is known.
+
+    Seals come before what they cover: whatever is sealed in the copy is in the copy.
+    """
+    seals = (store / SEALS).read_bytes() if (store / SEALS).exists() else b""
+    names = [str(path.relative_to(store)) for path in files_of(store)]
+    with tarfile.open(fileobj=out, mode="w|") as archive:
+        for name, content in ((NAMES, json.dumps(names).encode()), (SEALS, seals)):
+            told = tarfile.TarInfo(name)
+            told.size = len(content)
+            archive.addfile(told, io.BytesIO(content))
+        for name in names:
+            try:
+                stream = (store / name).open("rb")
+            except FileNotFoundError:
+                continue  # packed meanwhile: the next copy has it
+            with stream:
+                told = tarfile.TarInfo(name)
+                told.size = os.fstat(stream.fileno()).st_size
+                if known.get(name) != told.size:
+                    archive.addfile(told, stream)
+
+
 def main() -> None:
     """Answer one question."""
     settings = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    for line in answer(Path(settings["store"]), json.load(sys.stdin)):
+    asked = json.load(sys.stdin)
+    if asked["do"] == "copy":
+        send(Path(settings["store"]), asked["known"], sys.stdout.buffer)
+        return
+    for line in answer(Path(settings["store"]), asked):
         sys.stdout.write(f"{line}\n")
 
 

@@ -13,6 +13,7 @@ from socle.audit.collect import (
     cloud,
     declared,
     hosts,
+    log_copies,
     network,
     openbao,
     register,
@@ -44,6 +45,7 @@ COLLECTORS: Final[tuple[Collector, ...]] = (
     *network.COLLECTORS,
     *station.COLLECTORS,
     *tenant_events.COLLECTORS,
+    *log_copies.COLLECTORS,
     *watch.COLLECTORS,
     *audits.COLLECTORS,
 )

@@ -1,0 +1,131 @@
+"""Copies of the central logs on the deploying machine, each verified against the store's own seals."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any, Final
+
+from socle import durable, vault
+from socle.catalogue import Catalogue
+from socle.deploy.nodes import ssh
+from socle.errors import ExitCode, SocleError
+from socle.logs import asking
+from socle.logs.chain import Check, Head
+from socle.logs.node import NAMES
+from socle.logs.sealing import SEALS, files_of, measure
+from socle.paths import state_dir
+from socle.site import Host, Site
+from socle.site.entrance import reason
+
+TAKEN: Final = "logs/copies.json"
+"""In a site's state: of each store, when and where the last copy was taken and what its verification said."""
+NAME: Final = re.compile(r"[a-z0-9][a-z0-9.-]*/\d{4}-\d\d-\d\d\.jsonl(\.gz)?")
+BLOCK: Final = 1 << 20
+
+
+def take(site: Site, services: Catalogue, folder: Path) -> dict[str, dict[str, Any]]:
+    """Bring the copy of each store in a folder up to date and verify it; what is noted of each.
+
+    Raises:
+        SocleError: a node or OpenBao does not answer (exit code 6), or the folder cannot be written.
+    """
+    check = asking.checker(asking.public_keys(vault.place_of(site, services)))
+    heads = durable.read_json(state_dir(site.name) / asking.HEADS)
+    path = state_dir(site.name) / TAKEN
+    noted = durable.read_json(path)
+    for host in asking.stores(site):
+        place = folder.absolute() / host.name
+        place.mkdir(parents=True, exist_ok=True, mode=0o700)
+        fetch(site, host, place)
+        seen = Head(**heads[host.name]) if host.name in heads else None
+        noted[host.name] = verified(site, place, check, seen)
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    durable.write_json(path, noted)
+    return noted
+
+
+def fetch(site: Site, host: Host, place: Path) -> None:
+    """Make a folder what the store of a host is now."""
+    known = {str(path.relative_to(place)): path.stat().st_size for path in files_of(place)}
+    command = [*ssh(site, host), f"sudo -n {asking.PROGRAM}"]
+    with tempfile.TemporaryFile() as said:
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said) as asked:
+            if asked.stdin is None or asked.stdout is None:
+                raise SocleError("ssh has no streams", where=host.name)
+            try:
+                with asked.stdin as question:
+                    question.write(json.dumps({"do": "copy", "known": known}).encode())
+                receive(asked.stdout, place)
+            except (tarfile.TarError, OSError) as error:
+                asked.kill()
+                broken: Exception | None = error
+            else:
+                broken = None
+        if asked.returncode != 0 or broken:
+            said.seek(0)
+            why = reason(said.read().decode("utf-8", "replace"), str(broken or f"status {asked.returncode}"))
+            raise SocleError(
+                f"the store of logs gives no copy ({why})",
+                where=host.name,
+                write="run `socle deploy --only logs_store`",
+                exit_code=ExitCode.UNREACHABLE,
+            )
+
+
+def receive(stream: IO[bytes], place: Path) -> None:
+    """Lay an archive of the store into a folder; what the store has no more goes.
+
+    Raises:
+        tarfile.TarError: it is none, is cut off, or holds what no store has.
+    """
+    names: list[str] | None = None
+    with tarfile.open(fileobj=stream, mode="r|") as archive:
+        for member in archive:
+            content = archive.extractfile(member)
+            if content is None or not (member.name in {NAMES, SEALS} or NAME.fullmatch(member.name)):
+                raise tarfile.TarError(f"{member.name} is no file of a store")
+            if member.name == NAMES:
+                names = json.loads(content.read())
+            else:
+                _lay(content, place / member.name)
+    if names is None:
+        raise tarfile.TarError("no archive of a store")
+    for path in list(files_of(place)):
+        if str(path.relative_to(place)) not in names:
+            path.unlink()
+
+
+def _lay(content: IO[bytes], path: Path) -> None:
+    path.parent.mkdir(exist_ok=True, mode=0o700)
+    draft = path.with_name(f".{path.name}.new")
+    with draft.open("wb") as target:
+        while block := content.read(BLOCK):
+            target.write(block)
+        target.flush()
+        os.fsync(target.fileno())
+    draft.chmod(0o400)
+    draft.replace(path)
+
+
+def verified(site: Site, place: Path, check: Check, seen: Head | None) -> dict[str, Any]:
+    """What is to be noted of a copy: its size, and what is wrong with it by the seals that came with it."""
+    return {
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "folder": str(place),
+        **size(place),
+        "faults": asking.judged(site, measure(place), check, seen),
+    }
+
+
+def size(place: Path) -> Mapping[str, int]:
+    """How many files a copy has, and how many bytes."""
+    sizes = [path.stat().st_size for path in files_of(place)]
+    return {"files": len(sizes), "bytes": sum(sizes)}

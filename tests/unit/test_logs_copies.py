@@ -1,0 +1,113 @@
+"""Copies of the central logs: what travels, what goes, and that a copy proves itself by the seals in it."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from socle.audit.collect import log_copies
+from socle.logs import copies, node, sealing
+from tests.unit.test_logs_chain import faults, signer, write
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+LATER = datetime(2026, 3, 2, 0, 30, tzinfo=UTC)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    """A closed day, not packed yet, and the next one."""
+    folder = tmp_path / "store"
+    write(folder, "cmp1", "2026-03-01", "one", "two")
+    sealing.seal(folder, signer(), NOON)
+    write(folder, "cmp1", "2026-03-02", "three")
+    sealing.seal(folder, signer(), LATER)
+    return folder
+
+
+def sent(store: Path, copy: Path) -> bytes:
+    """The archive that the store sends to whoever has this copy."""
+    known = {str(path.relative_to(copy)): path.stat().st_size for path in sealing.files_of(copy)}
+    stream = io.BytesIO()
+    node.send(store, known, stream)
+    return stream.getvalue()
+
+
+def copied(store: Path, copy: Path) -> list[str]:
+    """Bring a copy up to date; the names of the files that travelled."""
+    copy.mkdir(exist_ok=True)
+    archive = sent(store, copy)
+    with tarfile.open(fileobj=io.BytesIO(archive)) as opened:
+        names = opened.getnames()[2:]
+    copies.receive(io.BytesIO(archive), copy)
+    return names
+
+
+def test_a_copy_is_what_was_sealed_and_only_news_travel(store: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    assert copied(store, copy) == ["cmp1/2026-03-01.jsonl", "cmp1/2026-03-02.jsonl"]
+    assert faults(copy) == []
+    assert copied(store, copy) == []
+    write(store, "cmp1", "2026-03-02", "four")
+    assert copied(store, copy) == ["cmp1/2026-03-02.jsonl"]
+    assert faults(copy) == []
+
+
+def test_what_the_store_packs_and_drops_the_copy_does_too(store: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    copied(store, copy)
+    sealing.pack(store)
+    assert copied(store, copy) == ["cmp1/2026-03-01.jsonl.gz"]
+    assert not (copy / "cmp1/2026-03-01.jsonl").exists()
+    assert faults(copy) == []
+    sealing.expire(store, 1, datetime(2026, 4, 2, tzinfo=UTC))
+    copied(store, copy)
+    assert [path.name for path in sealing.files_of(copy)] == ["2026-03-02.jsonl"]
+
+
+def test_a_copy_that_was_changed_is_found_by_its_seals(store: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    copied(store, copy)
+    path = copy / "cmp1/2026-03-01.jsonl"
+    path.chmod(0o600)
+    path.write_bytes(path.read_bytes().replace(b"two", b"TWO"))
+    assert any("cmp1/2026-03-01.jsonl" in fault for fault in faults(copy))
+
+
+def test_a_stream_that_breaks_off_lays_no_half_of_a_file(store: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    copied(store, copy)
+    before = (copy / "cmp1/2026-03-02.jsonl").read_bytes()
+    write(store, "cmp1", "2026-03-02", *(f"{number} " + "x" * 2000 for number in range(50)))
+    archive = sent(store, copy)
+    with pytest.raises(tarfile.TarError):
+        copies.receive(io.BytesIO(archive[: len(archive) // 2]), copy)
+    assert (copy / "cmp1/2026-03-02.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["../evil.jsonl", "/etc/passwd", "cmp1/../../2026-03-01.jsonl", "cmp1/x"])
+def test_nothing_is_laid_that_no_store_has(name: str, tmp_path: Path) -> None:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w|") as archive:
+        told = tarfile.TarInfo(name)
+        told.size = 1
+        archive.addfile(told, io.BytesIO(b"x"))
+    with pytest.raises(tarfile.TarError, match="no file of a store"):
+        copies.receive(io.BytesIO(stream.getvalue()), tmp_path / "copy")
+    with pytest.raises(tarfile.TarError):
+        copies.receive(io.BytesIO(b""), tmp_path / "copy")
+
+
+def test_the_audit_sees_a_copy_that_is_old_or_no_more_whole(store: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    copied(store, copy)
+    noted = {"time": NOON.isoformat(), "folder": str(copy), **copies.size(copy), "faults": []}
+    assert log_copies.told(None, NOON) == {"taken": False}
+    now = NOON + timedelta(hours=30)
+    told = log_copies.told(noted, now)
+    assert (told["age_hours"], told["files"], told["as_verified"], told["faults"]) == (30.0, 2, True, [])
+    (copy / "cmp1/2026-03-01.jsonl").unlink()
+    assert log_copies.told(noted, now)["as_verified"] is False
