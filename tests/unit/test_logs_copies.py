@@ -41,7 +41,7 @@ def copied(store: Path, copy: Path) -> list[str]:
     copy.mkdir(exist_ok=True)
     archive = sent(store, copy)
     with tarfile.open(fileobj=io.BytesIO(archive)) as opened:
-        names = opened.getnames()[2:]
+        names = opened.getnames()[1:]
     copies.receive(io.BytesIO(archive), copy)
     return names
 
@@ -63,9 +63,47 @@ def test_what_the_store_packs_and_drops_the_copy_does_too(store: Path, tmp_path:
     assert copied(store, copy) == ["cmp1/2026-03-01.jsonl.gz"]
     assert not (copy / "cmp1/2026-03-01.jsonl").exists()
     assert faults(copy) == []
-    sealing.expire(store, 1, datetime(2026, 4, 2, tzinfo=UTC))
+
+
+def changed(path: Path, before: bytes, after: bytes) -> None:
+    path.chmod(0o600)
+    path.write_bytes(path.read_bytes().replace(before, after))
+
+
+def test_what_the_store_lost_or_changed_is_kept_in_the_copy(store: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
     copied(store, copy)
-    assert [path.name for path in sealing.files_of(copy)] == ["2026-03-02.jsonl"]
+    (store / "cmp1/2026-03-01.jsonl").unlink()
+    copied(store, copy)
+    assert faults(copy) == []
+    changed(store / "cmp1/2026-03-02.jsonl", b"three", b"threshold")
+    with pytest.raises(copies.DivergedError, match="2026-03-02"):
+        copied(store, copy)
+    (store / "cmp1/2026-03-02.jsonl").write_text("", "utf-8")
+    with pytest.raises(copies.DivergedError, match="2026-03-02"):
+        copied(store, copy)
+    assert faults(copy) == []
+
+
+def test_a_packed_day_that_is_another_is_refused(store: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    copied(store, copy)
+    changed(store / "cmp1/2026-03-01.jsonl", b"two", b"TWO")
+    sealing.pack(store)
+    with pytest.raises(copies.DivergedError, match="2026-03-01"):
+        copied(store, copy)
+    assert faults(copy) == []
+
+
+def test_a_store_that_began_anew_is_refused(store: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    copied(store, copy)
+    new = tmp_path / "new"
+    write(new, "cmp1", "2026-03-03", "five")
+    sealing.seal(new, signer(), LATER)
+    with pytest.raises(copies.DivergedError, match=r"seals\.jsonl"):
+        copied(new, copy)
+    assert faults(copy) == []
 
 
 def test_a_copy_that_was_changed_is_found_by_its_seals(store: Path, tmp_path: Path) -> None:

@@ -51,7 +51,8 @@ def copy(
 ) -> None:
     """Copy the central logs into a folder of this machine, and verify the copy by the seals in it.
 
-    Only what is new travels. Days that the store removed, their time being over, go from the copy too.
+    Only what is new travels, and nothing of a copy is replaced: a store that does not continue it is refused.
+    Days go from the copy when the site's retention is over.
 
     Exit code: 1 when the copy is not what was sealed.
     """

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
 import subprocess
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, cast
 
 from socle import durable, vault
 from socle.catalogue import Catalogue
@@ -19,8 +21,7 @@ from socle.deploy.nodes import ssh
 from socle.errors import ExitCode, SocleError
 from socle.logs import asking
 from socle.logs.chain import Check, Head
-from socle.logs.node import NAMES
-from socle.logs.sealing import SEALS, files_of, measure
+from socle.logs.sealing import SEALS, expire, files_of, measure
 from socle.paths import state_dir
 from socle.site import Host, Site
 from socle.site.entrance import reason
@@ -45,6 +46,7 @@ def take(site: Site, services: Catalogue, folder: Path) -> dict[str, dict[str, A
         place = folder.absolute() / host.name
         place.mkdir(parents=True, exist_ok=True, mode=0o700)
         fetch(site, host, place)
+        expire(place, site.settings.logs.retention_months, datetime.now(UTC))
         seen = Head(**heads[host.name]) if host.name in heads else None
         noted[host.name] = verified(site, place, check, seen)
     path.parent.mkdir(mode=0o700, exist_ok=True)
@@ -64,7 +66,7 @@ def fetch(site: Site, host: Host, place: Path) -> None:
                 with asked.stdin as question:
                     question.write(json.dumps({"do": "copy", "known": known}).encode())
                 receive(asked.stdout, place)
-            except (tarfile.TarError, OSError) as error:
+            except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
                 asked.kill()
                 broken: Exception | None = error
             else:
@@ -81,26 +83,26 @@ def fetch(site: Site, host: Host, place: Path) -> None:
 
 
 def receive(stream: IO[bytes], place: Path) -> None:
-    """Lay an archive of the store into a folder; what the store has no more goes.
+    """Lay an archive of the store into a folder. Nothing that is there is ever replaced by something else.
 
     Raises:
         tarfile.TarError: it is none, is cut off, or holds what no store has.
+        DivergedError: the store does not continue what the copy has.
     """
-    names: list[str] | None = None
+    read = 0
     with tarfile.open(fileobj=stream, mode="r|") as archive:
         for member in archive:
             content = archive.extractfile(member)
-            if content is None or not (member.name in {NAMES, SEALS} or NAME.fullmatch(member.name)):
+            if content is None or not (member.name == SEALS or NAME.fullmatch(member.name)):
                 raise tarfile.TarError(f"{member.name} is no file of a store")
-            if member.name == NAMES:
-                names = json.loads(content.read())
-            else:
-                _lay(content, place / member.name)
-    if names is None:
+            _lay(content, place / member.name)
+            read += 1
+    if not read:
         raise tarfile.TarError("no archive of a store")
-    for path in list(files_of(place)):
-        if str(path.relative_to(place)) not in names:
-            path.unlink()
+
+
+class DivergedError(SocleError):
+    """What the store has now is not what the copy has, and more."""
 
 
 def _lay(content: IO[bytes], path: Path) -> None:
@@ -112,7 +114,31 @@ def _lay(content: IO[bytes], path: Path) -> None:
         target.flush()
         os.fsync(target.fileno())
     draft.chmod(0o400)
+    plain = path.with_suffix("") if path.suffix == ".gz" else path
+    for former in {path, plain}:
+        if former.exists() and not _continues(former, draft):
+            draft.unlink()
+            raise DivergedError(
+                "is not what the store has now, and more",
+                where=str(former),
+                write="keep this copy, run `socle logs verify`, and copy into another folder",
+            )
     draft.replace(path)
+    if plain != path:
+        plain.unlink(missing_ok=True)
+
+
+def _continues(former: Path, new: Path) -> bool:
+    """Whether a file begins with all that another one has, packed or not."""
+    with _opened(former) as before, _opened(new) as after:
+        while block := before.read(BLOCK):
+            if after.read(len(block)) != block:
+                return False
+    return True
+
+
+def _opened(path: Path) -> IO[bytes]:
+    return cast("IO[bytes]", gzip.open(path, "rb")) if ".gz" in path.suffixes else path.open("rb")
 
 
 def verified(site: Site, place: Path, check: Check, seen: Head | None) -> dict[str, Any]:

@@ -52,22 +52,17 @@ def _lines(store: Path, begin: float) -> Iterator[bytes]:
             yield from (line for line in read_lines(path) if line.endswith(b"\n"))
 
 
-NAMES = "names.json"
-"""In the archive of a copy: every file that the store has, so that the copy drops what it has not."""
-
-
 def send(store: Path, known: Mapping[str, int], out: BinaryIO) -> None:
-    """The store as a stream: its names, its seals, then each file of which another size is known.
+    """The store as a stream: its seals, then each file of which another size is known.
 
     Seals come before what they cover: whatever is sealed in the copy is in the copy.
     """
     seals = (store / SEALS).read_bytes() if (store / SEALS).exists() else b""
     names = [str(path.relative_to(store)) for path in files_of(store)]
     with tarfile.open(fileobj=out, mode="w|") as archive:
-        for name, content in ((NAMES, json.dumps(names).encode()), (SEALS, seals)):
-            told = tarfile.TarInfo(name)
-            told.size = len(content)
-            archive.addfile(told, io.BytesIO(content))
+        told = tarfile.TarInfo(SEALS)
+        told.size = len(seals)
+        archive.addfile(told, io.BytesIO(seals))
         for name in names:
             try:
                 stream = (store / name).open("rb")
