@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
+import subprocess
+import sys
 import tarfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -54,6 +57,16 @@ def test_a_copy_is_what_was_sealed_and_only_news_travel(store: Path, tmp_path: P
     write(store, "cmp1", "2026-03-02", "four")
     assert copied(store, copy) == ["cmp1/2026-03-02.jsonl"]
     assert faults(copy) == []
+
+
+def test_the_stores_own_program_answers_with_a_copy(store: Path, tmp_path: Path) -> None:
+    settings = tmp_path / "logs.json"
+    settings.write_text(json.dumps({"store": str(store)}), "utf-8")
+    asked = json.dumps({"do": "copy", "known": {}}).encode()
+    words = [sys.executable, "-m", "socle.logs.node", str(settings)]
+    done = subprocess.run(words, input=asked, capture_output=True, check=True)
+    copies.receive(io.BytesIO(done.stdout), tmp_path / "copy")
+    assert faults(tmp_path / "copy") == []
 
 
 def test_what_the_store_packs_and_drops_the_copy_does_too(store: Path, tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ class DivergedError(SocleError):
 
 
 def _lay(content: IO[bytes], path: Path) -> None:
-    path.parent.mkdir(exist_ok=True, mode=0o700)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     draft = path.with_name(f".{path.name}.new")
     with draft.open("wb") as target:
         while block := content.read(BLOCK):
