@@ -12,6 +12,9 @@ description:
     named as former.
   - When the deployer cannot log in, C(keystone-manage bootstrap) opens the account C(admin) with a password
     that only this process knows, which makes the deployer; that needs Keystone's database only.
+  - An account of the provider's domain that is neither a machine's nor a person's who has a duty is removed,
+    and its tokens, seeds and application credentials die with it. People's accounts are made by their own
+    enrolment; here they are held to both factors and to the roles of their duty.
   - C(admin) is closed at the end, whoever opened it.
   - What Keystone keeps of a password cannot be compared, so a keyed digest of each is remembered on the node;
     an account is asked to log in only when the digest is missing or differs.
@@ -41,6 +44,11 @@ options:
     suboptions:
       name: {description: Account, type: str, required: true}
       provider: {description: Whether it is of the provider's domain, type: bool, default: false}
+  people:
+    description: Who has a duty, by login, with their roles in the provider's project.
+    type: dict
+    default: {}
+  factors: {description: Options of each person's account, type: dict, default: {}}
   services:
     description: Entries of the catalogue.
     type: list
@@ -187,6 +195,18 @@ class Ensure:
             self.roles(account, identifier, project, roles)
         return digests
 
+    def people(self, wanted, factors, machines, domain, project):
+        """Who left is gone; the others have their duty's roles, and open by both factors alone."""
+        roles = self.by_name("role")
+        for name, user in sorted(self.users(domain).items()):
+            if name in wanted:
+                if any(user.get("options", {}).get(key) != value for key, value in factors.items()):
+                    body = {"user": {"options": factors}}
+                    self.change(f"user {name} opens by two factors", "PATCH", "/users/" + user["id"], body)
+                self.roles({"name": name, "roles": wanted[name]}, user["id"], project, roles)
+            elif name not in machines:
+                self.change(f"no user {name}, who has no duty here", "DELETE", "/users/" + user["id"])
+
     def remove(self, names, domain):
         """Accounts that a rotation has retired."""
         users = self.users(domain) if names else {}
@@ -195,10 +215,14 @@ class Ensure:
                 self.change("no user " + name, "DELETE", "/users/" + users[name]["id"])
 
     def close(self):
-        """The account that Keystone was begun with lets nobody in; its tokens die with that."""
+        """The account that Keystone was begun with lets nobody in; its tokens die with that.
+
+        When an emergency opens it, strangers who guess its password do not lock it.
+        """
         found = self.users(DEFAULT["id"]).get(BOOTSTRAP)
-        if found and found["enabled"]:
-            body = {"user": {"enabled": False}}
+        unlocked = {"ignore_lockout_failure_attempts": True}
+        if found and (found["enabled"] or not unlocked.items() <= found.get("options", {}).items()):
+            body = {"user": {"enabled": False, "options": unlocked}}
             self.change(f"user {BOOTSTRAP} is closed", "PATCH", "/users/" + found["id"], body)
 
     def account(self, account, found, remembered, domain, project):
@@ -330,6 +354,8 @@ def ensure(module, keystone):
         accounts = [account for account in wanted["accounts"] if account["provider"] is kind]
         digests |= state.accounts(accounts, domain, project, remembered)
         state.remove([entry["name"] for entry in wanted["former"] if entry["provider"] is kind], domain)
+    machines = {entry["name"] for entry in wanted["accounts"] + wanted["former"] if entry["provider"]}
+    state.people(wanted["people"], wanted["factors"], machines, *places[True])
     state.close()
     if not module.check_mode and digests != remembered:
         remember(digests)
@@ -354,6 +380,8 @@ def main():
             "roles": {"type": "list", "elements": "str", "default": []},
             "accounts": {"type": "list", "elements": "dict", "default": [], "options": account},
             "former": {"type": "list", "elements": "dict", "default": [], "options": former},
+            "people": {"type": "dict", "default": {}},
+            "factors": {"type": "dict", "default": {}},
             "services": {"type": "list", "elements": "dict", "default": [], "options": service},
         },
         supports_check_mode=True,

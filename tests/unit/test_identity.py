@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from socle import catalogue
-from socle.catalogue.accounts import ROLES
+from socle.catalogue.accounts import FACTORS, ROLES, roles_of
 from socle.paths import project_root
 
 PASSWORD, REGION, PROVIDER = "deployer-secret", "lab", "provider"
@@ -125,6 +125,7 @@ def ensure(
     check: bool = False,
     former: tuple[str, ...] = (),
     deployers: tuple[dict[str, Any], ...] = (DEPLOYER,),
+    people: dict[str, list[str]] | None = None,
     **changed: Any,
 ) -> list[str]:
     account = {"name": "nova", "password": "nova-secret", "roles": ["admin", "service"], "provider": False}
@@ -135,6 +136,8 @@ def ensure(
         "roles": ["auditor"],
         "accounts": [account | changed, *deployers],
         "former": [{"name": name, "provider": name.startswith("deployer")} for name in former],
+        "people": people or {},
+        "factors": dict(FACTORS),
         "services": [{**SERVICE, **URLS}],
     }
     lines: list[str] = cloud.module.ensure(SimpleNamespace(params=wanted, check_mode=check), cloud)
@@ -164,6 +167,43 @@ def test_the_account_that_keystone_was_begun_with_is_closed_once(cloud: Cloud) -
     assert not cloud.of("users", "u0")["enabled"]
     cloud.of("users", "u0")["enabled"] = True
     assert ensure(cloud) == ["user admin is closed"]
+
+
+def enrolled(cloud: Cloud, name: str) -> dict[str, Any]:
+    user = {"id": f"u-{name}", "name": name, "domain_id": "d1", "enabled": True, "options": dict(FACTORS)}
+    cloud.entries["users"].append(user)
+    return user
+
+
+def test_people_have_the_roles_of_their_duty_and_both_factors(cloud: Cloud) -> None:
+    people = {"paul": ["admin"], "rita": ["reader"], "nils": ["admin"]}
+    ensure(cloud, people=people)
+    paul = enrolled(cloud, "paul")
+    assert ensure(cloud, people=people) == ["role admin to user paul"]
+    paul["options"] = {"multi_factor_auth_enabled": False}
+    assert ensure(cloud, people=people) == ["user paul opens by two factors"]
+    assert ensure(cloud, people=people) == []
+    assert ensure(cloud, people={"paul": ["reader"]}) == [
+        "role admin from user paul",
+        "role reader to user paul",
+    ]
+
+
+def test_who_left_is_gone_and_nobody_else(cloud: Cloud) -> None:
+    second = {**DEPLOYER, "name": "deployer-b", "password": "other"}
+    ensure(cloud, deployers=(DEPLOYER, second))
+    for name in ("paul", "rita"):
+        enrolled(cloud, name)
+    lines = ensure(cloud, deployers=(second, DEPLOYER), people={"rita": []})
+    assert lines == ["no user paul, who has no duty here"]
+    assert "rita" in {user["name"] for user in cloud.entries["users"]}
+    assert ensure(cloud, deployers=(second, DEPLOYER), people={"rita": []}) == []
+
+
+def test_duties_give_roles() -> None:
+    assert roles_of(["operator", "custodian"]) == ("admin",)
+    assert roles_of(["auditor"]) == ("auditor", "reader")
+    assert roles_of(["custodian", "crypto-officer", "network-operator"]) == ()
 
 
 def test_the_deployer_changes_for_its_second_account(cloud: Cloud) -> None:

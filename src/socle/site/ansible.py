@@ -41,6 +41,12 @@ def shared_variables(site: Site, catalogue: Catalogue) -> dict[str, Any]:
         "provider": {
             "domain": accounts.DOMAIN,
             "accounts": {name: list(roles) for name, roles in accounts.ROLES.items()},
+            "people": {
+                login: list(roles)
+                for login, person in site.people.people.items()
+                if (roles := accounts.roles_of(person.roles))
+            },
+            "factors": dict(accounts.FACTORS),
             "deployer": accounts.DEPLOYER,
             "auditor": accounts.AUDITOR,
         },
