@@ -74,6 +74,7 @@ MODULES = {
     "tools": "toolbox",
     "ssh": "machines",
     "vault": "rotating",
+    "cloud": "administering",
     "audit": "auditing",
     "sbom": "supplying",
     "release": "supplying",

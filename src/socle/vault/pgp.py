@@ -6,6 +6,7 @@ import base64
 import binascii
 import shutil
 import subprocess
+import tempfile
 import textwrap
 import time
 from dataclasses import dataclass
@@ -98,6 +99,22 @@ def armour(message: str) -> str:
     """A message that OpenBao gave in base64, as ``gpg --decrypt`` takes it."""
     lines = [*textwrap.wrap(message, 64), "=" + _checksum(base64.b64decode(message))]
     return "\n".join(["-----BEGIN PGP MESSAGE-----", "", *lines, "-----END PGP MESSAGE-----", ""])
+
+
+def encrypt(key: str, text: str) -> str:
+    """A text as an armoured message that only one person reads.
+
+    Args:
+        key: the person's public key in base64.
+
+    Raises:
+        SocleError: GnuPG is missing, or the key is of no use.
+    """
+    with tempfile.TemporaryDirectory() as home:
+        recipient = Path(home) / "recipient"
+        recipient.write_bytes(base64.b64decode(key))
+        words = ["--homedir", home, "--armor", "--trust-model", "always", "--recipient-file", str(recipient)]
+        return _gpg([*words, "--encrypt"], text)
 
 
 def _checksum(content: bytes) -> str:

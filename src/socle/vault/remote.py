@@ -1,8 +1,9 @@
-"""The few things that are done on a node of OpenBao itself, over SSH as the deploying account."""
+"""The few things that are done on a node itself, over SSH as the deploying account."""
 
 from __future__ import annotations
 
 import subprocess
+from typing import Protocol
 
 from socle.errors import ExitCode, SocleError
 from socle.site.entrance import reason
@@ -11,6 +12,16 @@ from socle.vault.place import Place, VaultNode
 BOOTSTRAP_CERTIFICATE = "/etc/openbao/tls/bootstrap.crt"
 RESET = "systemctl stop openbao && find /var/lib/openbao -mindepth 1 -delete && systemctl start openbao"
 SECONDS = 60
+
+
+class Machine(Protocol):
+    """What SSH must know of a host."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def address(self) -> object: ...
 
 
 def bootstrap_certificate(place: Place, node: VaultNode) -> str:
@@ -31,7 +42,7 @@ def restart(place: Place, node: VaultNode) -> None:
     run(place, node, "sudo -n systemctl restart openbao")
 
 
-def run(place: Place, node: VaultNode, command: str, given: str = "") -> str:
+def run(place: Place, node: Machine, command: str, given: str = "") -> str:
     """Run a shell command on a node and return what it prints.
 
     Args:
@@ -42,7 +53,7 @@ def run(place: Place, node: VaultNode, command: str, given: str = "") -> str:
     """
     config = place.state / "ssh_config"
     options = ["-F", str(config)] if config.exists() else ["-o", f"User={place.deploy_user}"]
-    target = node.name if config.exists() else node.address
+    target = node.name if config.exists() else str(node.address)
     try:
         done = subprocess.run(
             ["ssh", *options, "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", target, command],
@@ -59,7 +70,7 @@ def run(place: Place, node: VaultNode, command: str, given: str = "") -> str:
     return done.stdout
 
 
-def _unreachable(node: VaultNode, why: str) -> SocleError:
+def _unreachable(node: Machine, why: str) -> SocleError:
     return SocleError(
         f"SSH failed: {why}",
         where=node.name,
