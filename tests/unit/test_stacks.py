@@ -244,3 +244,17 @@ def test_platform_rules_reach_nothing_but_the_platform() -> None:
         Rule("egress", "tcp", 80, 80, "169.254.169.254/32"),
         Rule("egress", "udp", 67, 67, "10.0.0.1/32"),
     )
+
+
+def test_managers_open_by_two_factors_and_the_automation_never_stops_by_itself(
+    recorder: Recorder, site: Site
+) -> None:
+    users = build(recorder, plan_of(site, COMMUNE)).of("User")
+    automation = users.pop("automation")
+    assert not any(name.startswith("multiFactor") for name in automation)
+    assert [automation[name] for name in ("ignoreLockoutFailureAttempts", "ignorePasswordExpiry")] == [True, True]
+    assert users, "the commune has a manager"
+    for manager in users.values():
+        assert manager["multiFactorAuthEnabled"] is True
+        assert manager["multiFactorAuthRules"] == [{"rules": ["password", "totp"]}]
+        assert not any(name.startswith("ignore") for name in manager)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable
 from pathlib import Path
 from types import SimpleNamespace
@@ -120,6 +121,49 @@ def test_passwords_are_made_once_and_kept() -> None:
     assert min(map(len, again.values())) >= 32
     accounts.account_passwords(store, COMMUNE, again)
     assert store.writes == 2
+
+
+def test_seeds_of_second_factors_are_made_once_and_lie_beside_the_passwords() -> None:
+    store = Store()
+    passwords = accounts.account_passwords(store, COMMUNE, ["automation", "a@x.example"])
+    seeds = accounts.second_factors(store, COMMUNE, ["a@x.example"])
+    assert len(base64.b32decode(seeds["a@x.example"])) == 160 // 8
+    assert accounts.second_factors(store, COMMUNE, ["a@x.example"]) == seeds
+    assert accounts.account_passwords(store, COMMUNE, passwords) == passwords
+    assert store.writes == 2
+
+
+class Identity:
+    """What Keystone keeps of seeds."""
+
+    def __init__(self) -> None:
+        self.kept: list[SimpleNamespace] = []
+
+    def find_domain(self, name: str, ignore_missing: bool) -> SimpleNamespace:
+        assert not ignore_missing
+        return SimpleNamespace(id=f"id-{name}")
+
+    def find_user(self, name: str, domain_id: str, ignore_missing: bool) -> SimpleNamespace:
+        assert (domain_id, ignore_missing) == ("id-t-1", False)
+        return SimpleNamespace(id=f"id-{name}")
+
+    def credentials(self, user_id: str) -> list[SimpleNamespace]:
+        return [one for one in self.kept if one.user_id == user_id]
+
+    def create_credential(self, **given: str) -> None:
+        self.kept.append(SimpleNamespace(**given))
+
+
+def test_a_person_who_has_a_seed_keeps_it() -> None:
+    identity = Identity()
+    identity.create_credential(type="totp", blob="OWN", user_id="id-a")
+    identity.create_credential(type="ec2", blob="KEY", user_id="id-b")
+    for _time in range(2):
+        accounts.hand_over(identity, "t-1", {"a": "AAAA", "b": "BBBB"})
+    assert [(one.user_id, one.blob) for one in identity.kept if one.type == "totp"] == [
+        ("id-a", "OWN"),
+        ("id-b", "BBBB"),
+    ]
 
 
 def test_a_preview_generates_no_password() -> None:

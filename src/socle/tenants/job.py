@@ -12,7 +12,13 @@ import pulumi
 from pulumi_openstack import Provider, identity
 
 from socle import vault
-from socle.tenants.accounts import account_passwords, keep_credential, planned_passwords
+from socle.tenants.accounts import (
+    account_passwords,
+    hand_over,
+    keep_credential,
+    planned_passwords,
+    second_factors,
+)
 from socle.tenants.providers import administrator, provider
 from socle.tenants.session import Session
 from socle.tenants.stack import Stack, StackResult
@@ -35,7 +41,7 @@ class Job:
 
 
 def run_job(job: Job) -> StackResult:
-    """Run one tenant's stack, between its passwords and its application credentials in OpenBao.
+    """Run one tenant's stack, between its passwords and its other logins in OpenBao.
 
     Raises:
         SocleError: OpenBao, the cloud or Pulumi refused.
@@ -53,6 +59,9 @@ def run_job(job: Job) -> StackResult:
     with vault.plainly(job.place):
         for environment, credential in credentials.items():
             keep_credential(speaker, plan.siren, environment, credential)
+        seeds = second_factors(speaker, plan.siren, plan.managers)
+    with job.session.cloud() as cloud:
+        hand_over(cloud.identity, plan.domain, seeds)
     return result
 
 
