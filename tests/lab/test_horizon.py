@@ -13,9 +13,11 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support import expected_conditions as expected
 from selenium.webdriver.support.ui import WebDriverWait
 
+from socle.catalogue.accounts import AUDITOR, DOMAIN
 from socle.tenants import session_of
-from socle.tenants.accounts import account_passwords
+from socle.tenants.accounts import account_passwords, second_factors
 from stacks.tenant.plan import domain_name
+from tests.lab.factors import code
 
 OPTIONS = (
     "--headless",
@@ -46,17 +48,27 @@ def browser(lab: Any, tmp_path: Path) -> Iterator[Any]:
     driver.quit()
 
 
+def fill_in(lab: Any, browser: Any, domain: str, name: str, password: str) -> Any:
+    """What a person writes on the first page of the portal."""
+    browser.get(f"https://{lab.site.endpoints.public.name}/")
+    wait = WebDriverWait(browser, 60)
+    wait.until(expected.presence_of_element_located((By.NAME, "domain"))).send_keys(domain)
+    browser.find_element(By.NAME, "username").send_keys(name)
+    browser.find_element(By.NAME, "password").send_keys(password)
+    browser.find_element(By.ID, "loginBtn").click()
+    return wait
+
+
 def test_the_tenants_manager_logs_in_and_sees_the_server(lab: Any, cloud: Any, browser: Any) -> None:
     siren, tenant = next((s, t) for s, t in lab.site.tenants.items() if t.servers)
     manager = tenant.access.domain_managers[0]
-    password = account_passwords(session_of(lab.site).vault(), siren, [manager])[manager]
-    browser.get(f"https://{lab.site.endpoints.public.name}/")
-    wait = WebDriverWait(browser, 60)
-    wait.until(expected.presence_of_element_located((By.NAME, "domain"))).send_keys(domain_name(siren))
-    browser.find_element(By.NAME, "username").send_keys(manager)
-    browser.find_element(By.NAME, "password").send_keys(password)
-    browser.find_element(By.ID, "loginBtn").click()
-    wait.until(lambda b: "/auth/login" not in b.current_url)
+    speaker = session_of(lab.site).vault()
+    password = account_passwords(speaker, siren, [manager])[manager]
+    seed = second_factors(speaker, siren, [manager])[manager]
+    wait = fill_in(lab, browser, domain_name(siren), manager, password)
+    wait.until(expected.presence_of_element_located((By.NAME, "totp"))).send_keys(code(seed))
+    browser.find_element(By.CSS_SELECTOR, "form [type=submit]").click()
+    wait.until(lambda b: "/auth/" not in b.current_url)
     browser.get(f"https://{lab.site.endpoints.public.name}/project/instances/")
     table = wait.until(expected.presence_of_element_located((By.ID, "instances")))
     assert tenant.servers[0].name in table.text
@@ -67,11 +79,14 @@ def test_the_tenants_manager_logs_in_and_sees_the_server(lab: Any, cloud: Any, b
 
 def test_a_wrong_password_is_refused(lab: Any, browser: Any) -> None:
     siren, tenant = next((s, t) for s, t in lab.site.tenants.items() if t.servers)
-    browser.get(f"https://{lab.site.endpoints.public.name}/")
-    wait = WebDriverWait(browser, 60)
-    wait.until(expected.presence_of_element_located((By.NAME, "domain"))).send_keys(domain_name(siren))
-    browser.find_element(By.NAME, "username").send_keys(tenant.access.domain_managers[0])
-    browser.find_element(By.NAME, "password").send_keys("wrong")
-    browser.find_element(By.ID, "loginBtn").click()
+    wait = fill_in(lab, browser, domain_name(siren), tenant.access.domain_managers[0], "wrong")
+    wait.until(expected.presence_of_element_located((By.CSS_SELECTOR, ".alert-danger, .help-block")))
+    assert "/auth/login" in browser.current_url
+
+
+def test_an_account_of_the_provider_is_refused(lab: Any, browser: Any) -> None:
+    own = session_of(lab.site, as_=AUDITOR)
+    own.connect().authorize()  # the password is right: Keystone lets it in
+    wait = fill_in(lab, browser, DOMAIN.upper(), own.account, own.password)
     wait.until(expected.presence_of_element_located((By.CSS_SELECTOR, ".alert-danger, .help-block")))
     assert "/auth/login" in browser.current_url

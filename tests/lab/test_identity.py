@@ -11,6 +11,7 @@ import requests
 from socle import tenants
 from socle.catalogue.accounts import AUDITOR
 from tests.lab.deployed import Lab
+from tests.lab.factors import log_in
 
 pytestmark = pytest.mark.lab
 
@@ -118,14 +119,6 @@ def asked(lab: Lab, connection: Any, method: str, address: str, body: Any = None
     return requests.request(method, address, json=body, headers=headers, timeout=60, verify=str(lab.ca_file))
 
 
-def log_in(lab: Lab, name: str, domain: str, password: str) -> int:
-    """The status with which Keystone answers a login by password alone."""
-    user = {"name": name, "domain": {"name": domain}, "password": password}
-    body = {"auth": {"identity": {"methods": ["password"], "password": {"user": user}}}}
-    address = f"{tenants.session_of(lab.site).auth_url}/auth/tokens"
-    return requests.post(address, json=body, timeout=30, verify=str(lab.ca_file)).status_code
-
-
 @pytest.mark.parametrize("kind", READS)
 def test_the_auditor_reads_what_the_deployer_reads(lab: Lab, cloud: Any, auditor: Any, kind: str) -> None:
     for path in READS[kind]:
@@ -149,4 +142,4 @@ def test_the_auditor_changes_nothing(lab: Lab, auditor: Any, known: dict[str, st
 def test_admin_is_closed(lab: Lab, cloud: Any) -> None:
     found = [u for u in cloud.identity.users(name="admin") if u.domain_id == "default"]
     assert [user.is_enabled for user in found] == [False]
-    assert log_in(lab, "admin", "Default", "whatever") == UNAUTHORIZED
+    assert log_in(lab, "admin", "Default", "whatever").status_code == UNAUTHORIZED

@@ -252,7 +252,10 @@ def test_managers_open_by_two_factors_and_the_automation_never_stops_by_itself(
     users = build(recorder, plan_of(site, COMMUNE)).of("User")
     automation = users.pop("automation")
     assert not any(name.startswith("multiFactor") for name in automation)
-    assert [automation[name] for name in ("ignoreLockoutFailureAttempts", "ignorePasswordExpiry")] == [True, True]
+    assert [automation[name] for name in ("ignoreLockoutFailureAttempts", "ignorePasswordExpiry")] == [
+        True,
+        True,
+    ]
     assert users, "the commune has a manager"
     for manager in users.values():
         assert manager["multiFactorAuthEnabled"] is True

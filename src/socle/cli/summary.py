@@ -101,7 +101,8 @@ def _login(site: Site) -> dict[str, str]:
     return {
         "Horizon": f"{found['horizon']['public']}/ ({address}), for the managers of tenants",
         "Managers": "first password and second factor in OpenBao: kv/tenants/SIREN",
-        "API": f"{found['keystone']['public']}/v3, region {site.region}, domain, project {DOMAIN}, user {DEPLOYER}",
+        "API": f"{found['keystone']['public']}/v3, region {site.region}",
+        "Login": f"domain and project {DOMAIN}, user {DEPLOYER}",
         "Password": f"in OpenBao at {found['openbao']['internal']}: kv/services/{DEPLOYER}, key {SECRET}",
         "Authority": str(state_dir(site.name) / "ca.pem"),
         "Tenants": f"socle --site {site.name} tenant show",

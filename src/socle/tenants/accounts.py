@@ -52,7 +52,7 @@ def second_factors(speaker: Any, siren: str, people: Iterable[str]) -> dict[str,
 
 
 def hand_over(identity: Any, domain: str, seeds: Mapping[str, str]) -> None:
-    """Tell Keystone, which encrypts it, the seed of each person who has none; later ones are the person's own.
+    """Tell Keystone, which encrypts it, the seed of who has none; later ones are a person's own.
 
     Args:
         identity: openstacksdk's proxy, as the deployer.
