@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from socle.audit.collect import network_flows, network_listeners, network_probes, network_scan, network_web
+from socle.audit.collect import (
+    network_flows,
+    network_listeners,
+    network_probes,
+    network_scan,
+    network_web,
+)
 from socle.audit.collect.collector import Collector
 
 COLLECTORS: tuple[Collector, ...] = (

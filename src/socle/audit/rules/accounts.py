@@ -7,10 +7,12 @@ from typing import Any
 
 from socle.audit.rules.conditions import shown
 from socle.audit.rules.registry import Deviation, Others, Unreadable, rule
+from socle.catalogue.accounts import DOMAIN, roles_of
 from socle.credentials import SECOND
 
 PROVIDER = "Default"
 """Keystone's domain of the accounts of services, in which the whole system's rights are counted."""
+FACTORS = {"password", "totp"}
 TENANT = "t-"
 """How the domain of every customer begins."""
 GROUP_ROLES = {"managers": "manager", "members": "member", "readers": "reader", "auditors": "reader"}
@@ -52,8 +54,16 @@ def leavers_gone(value: Any, _expect: Mapping[str, Any], others: Others) -> Iter
 
 @rule("admins-declared")
 def admins_declared(value: Any, _expect: Mapping[str, Any], others: Others) -> Iterator[Deviation]:
-    """Who is administrator somewhere is who is declared to be: the service catalogue's, and no one more."""
+    """Who is administrator somewhere is who is declared to be: in the service catalogue, or by a duty.
+
+    A person with a duty need not be enrolled; a machine must be there.
+    """
     accounts = others.one("site.accounts")
+    people = {
+        f"{DOMAIN}/{login}"
+        for login, person in others.one("site.people")["people"].items()
+        if "admin" in roles_of(person["roles"])
+    }
     declared = {name for name, one in accounts.items() if "admin" in one["roles"]}
     found = {
         _declared(user, accounts)
@@ -63,7 +73,9 @@ def admins_declared(value: Any, _expect: Mapping[str, Any], others: Others) -> I
     if not found:
         raise Unreadable("aucun administrateur n’a été lu")
     needed = {name for name in declared if not accounts[name]["closed"]}
-    yield from (Deviation(user, "non administrateur", "administrateur") for user in sorted(found - declared))
+    yield from (
+        Deviation(user, "non administrateur", "administrateur") for user in sorted(found - declared - people)
+    )
     yield from (Deviation(user, "administrateur", "absent") for user in sorted(needed - found))
 
 
@@ -166,7 +178,7 @@ def managers(value: Any, _expect: Mapping[str, Any], others: Others) -> Iterator
 
 @rule("second-factor")
 def second_factor(value: Any, expect: Mapping[str, Any], others: Others) -> Iterator[Deviation]:
-    """Accounts of people ask for two factors, ``password`` alone opening nothing."""
+    """Accounts of people ask for what they know and what they have; nothing less opens them."""
     accounts, technical = others.one("site.accounts"), expect.get("technical", ())
     people = [
         user
@@ -177,7 +189,7 @@ def second_factor(value: Any, expect: Mapping[str, Any], others: Others) -> Iter
     if not people:
         raise Unreadable("aucun compte de personne n’a été lu")
     for user in people:
-        strong = user["mfa"] and user["mfa_rules"] and all(len(set(r)) > 1 for r in user["mfa_rules"])
+        strong = user["mfa"] and user["mfa_rules"] and all(set(r) >= FACTORS for r in user["mfa_rules"])
         if not strong:
             yield Deviation(f"{user['domain']}/{user['name']}", "deux facteurs exigés", "un seul suffit")
 
