@@ -209,11 +209,37 @@ def test_an_account_that_has_another_s_place_is_known_and_a_closed_one_must_stay
     users[1]["enabled"] = True
     assert judged("nominative", users, {}, **facts) == ["compte Default/admin: fermé, ouvert"]
     rights = {"Default/nova-b": {"project Default/service": ["admin"]}}
-    assert judged("admins-declared", rights, {}, site__accounts=accounts) == []
-    assert judged("admins-declared", {"t-1/a": {"domain t-1": ["admin"]}}, {}, site__accounts=accounts) == [
+    assert judged("admins-declared", rights, {}, **facts) == []
+    assert judged("admins-declared", {"t-1/a": {"domain t-1": ["admin"]}}, {}, **facts) == [
         "t-1/a: non administrateur, administrateur",
         "Default/nova: administrateur, absent",
     ]
+
+
+def test_who_has_the_duty_may_be_administrator_and_need_not_be_enrolled() -> None:
+    people = {"paul": {"roles": ["operator"]}, "rita": {"roles": ["auditor"]}}
+    facts = {"site__accounts": {}, "site__people": {"people": people}}
+    rights = {"provider/paul": {"project provider/provider": ["admin"]}}
+    assert judged("admins-declared", rights, {}, **facts) == []
+    rights = {
+        "provider/rita": {"project provider/provider": ["admin"]},
+        "Default/paul": {"system": ["admin"]},
+    }
+    assert judged("admins-declared", rights, {}, **facts) == [
+        "Default/paul: non administrateur, administrateur",
+        "provider/rita: non administrateur, administrateur",
+    ]
+
+
+@pytest.mark.parametrize(
+    "rules", [[], [["password"]], [["password", "totp"], ["totp"]], [["password", "token"]]]
+)
+def test_two_factors_are_what_is_known_and_what_is_had(rules: list[list[str]]) -> None:
+    user = {"domain": "provider", "name": "paul", "mfa": True, "mfa_rules": [["password", "totp"]]}
+    assert judged("second-factor", [user], {}, site__accounts={}) == []
+    said = ["provider/paul: deux facteurs exigés, un seul suffit"]
+    assert judged("second-factor", [user | {"mfa": False}], {}, site__accounts={}) == said
+    assert judged("second-factor", [user | {"mfa_rules": rules}], {}, site__accounts={}) == said
 
 
 def test_no_reading_of_the_cloud_is_committed_with_a_secret() -> None:
