@@ -64,7 +64,7 @@ def _readers() -> list[str]:
 
 OTHERS = re.compile(
     r"^/var/log/(journal|socle|apt|private|runit|audit|installer)/"
-    r"|/(btmp|wtmp|lastlog|dpkg\.log|alternatives\.log|faillog|README|bootstrap\.log)(\.\d+)?(\.gz)?$"
+    r"|/(btmp|wtmp|lastlog|dpkg\.log|alternatives\.log|faillog|README|bootstrap\.log|fontconfig\.log)(\.\d+)?(\.gz)?$"
 )
 """Files of /var/log that are no service's log."""
 

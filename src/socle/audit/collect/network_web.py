@@ -156,6 +156,7 @@ def _public(asker: Asker, subject: str, service: str, name: str, port: int) -> F
             "to_login": bool(closed and "/auth/login" in closed["headers"].get("location", "")),
             "server": root["headers"].get("server"),
             "powered_by": root["headers"].get("x-powered-by"),
+            "content_type_options": root["headers"].get("x-content-type-options"),
             "hsts_seconds": _seconds(root["headers"].get("strict-transport-security", "")),
         }
 
