@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from socle.audit.model import Control, Facts, Finding, Judgement, Status
 from socle.audit.rules import RULES, Others
 from socle.audit.rules.registry import Unreadable
+
+NOT_ASKED: Final = "lecture non faite"
+"""Of a fact that this kind of audit does not read, in a judgement's reason."""
 
 
 def judge_all(controls: Mapping[str, Control], facts: Facts) -> tuple[Judgement, ...]:
@@ -44,7 +47,7 @@ class _Index:
         if name not in self.facts.expected and name.startswith("probe."):
             return {"": f"{name} : sonde non lancée (`socle audit live --probes`)"}
         if name not in self.facts.expected:
-            return {"": f"{name} : lecture non faite ({self._kind})"}
+            return {"": f"{name} : {NOT_ASKED} ({self._kind})"}
         missing = dict(self.problems.get(name, {}))
         for subject in self.facts.expected[name]:
             if subject not in self.values.get(name, {}):

@@ -75,7 +75,7 @@ MODULES = {
     "ssh": "machines",
     "vault": "rotating",
     "cloud": "administering",
-    "audit": "auditing",
+    "audit": "daily",
     "sbom": "supplying",
     "release": "supplying",
     "vulnerabilities": "vulnerabilities",

@@ -149,6 +149,7 @@ IPAddress = Annotated[Address, BeforeValidator(_address), _AS_TEXT, _schema(exam
 Prefix = Annotated[Network, BeforeValidator(_prefix), _AS_TEXT, _schema(examples=["192.0.2.0/24"])]
 Interface = Annotated[str, BeforeValidator(_interface), _schema(examples=["2001:db8:1::1/127"])]
 Day = Annotated[date, BeforeValidator(_date), _schema(format="date")]
+DayTime = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", examples=["04:20"])]
 Moment = Annotated[datetime, BeforeValidator(_moment), _schema(format="date-time")]
 Siren = Annotated[str, BeforeValidator(_siren), _schema(pattern="^[0-9]{9}$", examples=["210000014"])]
 Int = Annotated[int, Strict()]

@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 from socle.catalogue.model import Zone
 from socle.site.fields import (
     Count,
+    DayTime,
     Email,
     Entry,
     Fqdn,
@@ -187,10 +188,24 @@ class Timestamps(Entry):
         return self
 
 
+class Alerts(Entry):
+    """Whom the daily audit writes to when something turned red, beside the journal of its machine."""
+
+    to: Email
+    sender: Email | None = Field(None, description="Address that the mail comes from; `to` when not said")
+    relay: Fqdn = Field(description="Mail relay, called by the deploying machine, TLS from the first byte")
+    port: Port = 465
+    ca_file: Text | None = Field(
+        None, description="Authority of its certificate, PEM, in the site folder; the system's when not said"
+    )
+
+
 class Auditing(Entry):
     """What the compliance suite needs to know of the site."""
 
     timestamps: Timestamps = Timestamps()
+    daily: DayTime = Field("04:20", description="When the daily audit begins, in the site's time zone")
+    alerts: Alerts | None = None
 
 
 class Vulnerabilities(Entry):

@@ -1,0 +1,99 @@
+"""The audit of every day: read the running cloud, keep it in the chain, tell what is worse than before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from socle import durable
+from socle.audit import alerts, bundle, changes, controls, notary, verify
+from socle.audit.collect import collect
+from socle.audit.evaluating import evaluate
+from socle.errors import SocleError
+from socle.paths import state_dir
+from socle.site import Site
+
+LAST = "audit-daily.json"
+"""Which bundle the last daily audit made: one by hand in between is no reason to stay silent."""
+
+type Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Day:
+    """What one daily audit found.
+
+    Args:
+        lines: what a person reads, in French.
+        alarm: the lines of what is worse, which were told to the journal and to people; none on a good day.
+    """
+
+    bundle: Path
+    lines: tuple[str, ...]
+    alarm: tuple[str, ...]
+
+
+def run(site: Site, tell: Tell = lambda _name: None, journal: Path = alerts.JOURNAL) -> Day:
+    """Do it once. Only the live audit is done, which reads and changes nothing.
+
+    Raises:
+        SocleError: it could not be done or told to people; the journal has been told why.
+    """
+    try:
+        day = _run(site, tell)
+    except Exception as error:
+        # Whatever stops it, nobody may take the silence for a good day.
+        _alert(site, [f"L’audit quotidien de {site.name} n’a pas abouti : {error}"], journal)
+        raise
+    if day.alarm:
+        _alert(site, day.alarm, journal)
+    # Only now: what nobody could be told is told again the next day.
+    durable.write_json(state_dir(site.name) / LAST, {"bundle": day.bundle.name})
+    return day
+
+
+def _alert(site: Site, lines: Sequence[str], journal: Path) -> None:
+    alerts.to_journal(site.name, lines, journal)
+    try:
+        alerts.to_people(site, f"Audit quotidien de {site.name} : à regarder", lines)
+    except SocleError as error:
+        alerts.to_journal(site.name, [f"L’alerte de l’audit n’est pas partie : {error}"], journal)
+        raise
+
+
+def _run(site: Site, tell: Tell) -> Day:
+    facts = collect(site, "live", tell=tell)
+    audit = evaluate(facts)
+    chain = notary.chain_of(site)
+    made = bundle.write(chain, facts, audit, notary.notary_of(site))
+    trust = verify.Trust(notary.signer_key(site), notary.authority_of(site), None)
+    broken = tuple(f"Chaîne de preuves : {fault}" for fault in verify.verify(chain, trust).faults)
+    if broken:
+        # Nothing is compared with evidence that somebody touched: all that is red is told again.
+        red = changes.changes(audit.model_copy(update={"judgements": ()}), audit)
+        told = (*broken, *changes.alarm(red, controls.load()))
+        return Day(made, told, told)
+    before = _before(site, chain)
+    if before is None:
+        return Day(made, (f"Premier audit gardé : {made.name}",), ())
+    found, known = changes.between(before, made), controls.load()
+    worse = tuple(changes.alarm(found, known))
+    since = (f"Depuis {before.name}, dossier {made.name} :",) if worse else ()
+    return Day(made, tuple(changes.told(found, known)), (*since, *worse))
+
+
+def _before(site: Site, chain: Path) -> Path | None:
+    """The bundle of the daily audit before, else the live one before; None when there is none."""
+    known = (durable.read_json(state_dir(site.name) / LAST) or {}).get("bundle")
+    try:
+        return changes.compared(chain, known)[0]
+    except SocleError:
+        return None if known is None else _earlier(chain)
+
+
+def _earlier(chain: Path) -> Path | None:
+    try:
+        return changes.compared(chain)[0]
+    except SocleError:
+        return None

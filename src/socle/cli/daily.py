@@ -1,0 +1,88 @@
+"""``socle audit changes``, ``daily`` and ``schedule``: the audit of every day, and what is new in it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from socle.audit.schedule import CHANGED
+from socle.cli.app import err, examples, options, out
+from socle.cli.auditing import audit
+from socle.errors import ExitCode
+
+
+@audit.command(epilog=examples("socle audit changes", "socle audit changes --since 12 --json"))
+def changes(
+    context: typer.Context,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            metavar="BUNDLE", help="Name or number of the one to compare with; the one before when not said."
+        ),
+    ] = None,
+) -> None:
+    """Show what turned red, green or not evaluated between the last two bundles of one kind.
+
+    Exit codes: 10 when something is worse (red, red in more places, no longer proved), 1 when there are no
+    two bundles.
+    """
+    from socle.audit import changes as found  # noqa: PLC0415 - loads slowly
+    from socle.audit import controls, notary  # noqa: PLC0415 - beside its parts
+
+    given = options(context)
+    before, now = found.compared(notary.chain_of(given.load()), since)
+    result = found.between(before, now)
+    if given.json:
+        out.print_json(data={"before": before.name, "now": now.name, "worse": result.worse, **asdict(result)})
+    else:
+        out.print(f"De {before.name} à {now.name} :", markup=False, highlight=False, soft_wrap=True)
+        for line in found.told(result, controls.load()):
+            out.print(line, markup=False, highlight=False, soft_wrap=True)
+    raise typer.Exit(CHANGED if result.worse else ExitCode.OK)
+
+
+@audit.command(epilog=examples("socle audit daily", "socle --site inventories/mine audit daily"))
+def daily(context: typer.Context) -> None:
+    """Audit the running cloud, keep it in the chain, and tell what is worse since the last daily audit.
+
+    This is what the timer of `socle audit schedule` runs. It reads and changes nothing in the cloud. What is
+    worse goes to the journal with the priority `err`, and to the address in `audit.alerts` of site.yml.
+
+    Exit code: 10 when something is worse.
+    """
+    from socle.audit.daily import run  # noqa: PLC0415 - loads slowly
+
+    given = options(context)
+    site = given.load()
+    with err.status("reading") as status:
+        day = run(site, tell=lambda name: status.update(f"{name} read"))
+    if given.json:
+        out.print_json(data={"bundle": str(day.bundle), "lines": day.lines, "alarm": day.alarm})
+    else:
+        for line in (*day.lines, f"Dossier de preuves : {day.bundle}"):
+            out.print(line, markup=False, highlight=False, soft_wrap=True)
+    raise typer.Exit(CHANGED if day.alarm else ExitCode.OK)
+
+
+@audit.command(epilog=examples("socle audit schedule", "socle audit schedule --stop"))
+def schedule(
+    context: typer.Context,
+    *,
+    stop: Annotated[bool, typer.Option(help="Take the timer away.")] = False,
+) -> None:
+    """Have this machine run the daily audit by a timer of systemd, at the time in `audit.daily` of site.yml.
+
+    Exit code: 4 when this machine has no systemd, or this account may not lay its units.
+    """
+    from socle.audit import schedule as timer  # noqa: PLC0415 - named like the command
+
+    given = options(context)
+    site = given.load()
+    changed = (timer.stop if stop else timer.start)(site)
+    state = "is not there" if stop else f"runs every day at {site.settings.audit.daily}"
+    if given.json:
+        out.print_json(data={"timer": f"{timer.stem(site)}.timer", "changed": changed, "stopped": stop})
+    else:
+        out.print(f"{timer.stem(site)}.timer {state}{'' if changed else ' already'}", highlight=False)
