@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from socle.audit import schedule
+from socle.audit.collect import audits
 from socle.errors import ExitCode, SocleError
 from socle.paths import project_root, state_dir
 from socle.site import Site, load
@@ -85,3 +86,21 @@ def test_a_place_that_no_unit_can_name_is_refused(
     monkeypatch.setenv("SOCLE_CACHE", str(tmp_path / "deux mots"))
     with pytest.raises(SocleError, match="no unit can name"):
         schedule.units(site)
+
+
+def test_the_audit_sees_whether_its_timer_is_the_kits(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    site = load(project_root() / "inventories/lab")
+    assert audits.laid(site, tmp_path) is False
+    for name, text in schedule.units(site).items():
+        (tmp_path / name).write_text(text, "utf-8")
+    assert audits.laid(site, tmp_path) is True
+    timer = tmp_path / "socle-audit-lab.timer"
+    timer.write_text(timer.read_text("utf-8").replace("OnCalendar=*-*-*", "OnCalendar=*-01-01"), "utf-8")
+    assert audits.laid(site, tmp_path) is False
+    monkeypatch.setattr(schedule, "BOOTED", tmp_path / "none")
+    assert "systemd ne tourne pas" in (audits.scheduled(site, tmp_path).problem or "")
+    monkeypatch.setattr(schedule, "BOOTED", tmp_path)
+    fact = audits.scheduled(site, tmp_path)
+    assert fact.problem or set(fact.value) >= {"ActiveState", "UnitFileState", "laid"}

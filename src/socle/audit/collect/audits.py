@@ -1,12 +1,13 @@
-"""The audits that were kept before this one: when, of which hosts, and whether each is still proved."""
+"""The audits before this one: when, of which hosts, whether each is still proved; and the timer of them."""
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from socle.audit import bundle, notary, verify
+from socle.audit import bundle, notary, schedule, verify
 from socle.audit.collect.collector import Collector, FactKind, of_site
 from socle.audit.model import Fact
 from socle.errors import SocleError
@@ -18,6 +19,9 @@ PROOF: Final = "host.system"
 """A fact of every host: who has it was reached."""
 
 
+PROPERTIES: Final = ("ActiveState", "UnitFileState", "Result", "LastTriggerUSec")
+
+
 def _read(site: Site) -> Iterator[Fact]:
     live = [path for path in bundle.bundles(notary.chain_of(site)) if path.name.endswith("-live")]
     value = {}
@@ -25,6 +29,7 @@ def _read(site: Site) -> Iterator[Fact]:
         trust = verify.Trust(notary.signer_key(site), notary.authority_of(site))
         value = {path.name: kept(site, path, trust) for path in live[-LATEST:]}
     yield Fact(name="audit.kept", subject=site.name, value=value)
+    yield scheduled(site, schedule.UNITS)
 
 
 def kept(site: Site, path: Path, trust: verify.Trust) -> dict[str, Any]:
@@ -44,6 +49,28 @@ def kept(site: Site, path: Path, trust: verify.Trust) -> dict[str, Any]:
         "why": [*found.faults, *unproved],
         "unread": sorted(set(site.hosts) - reached),
     }
+
+
+def scheduled(site: Site, folder: Path) -> Fact:
+    """The timer of the daily audit as systemd has it, and whether its units are those of this kit."""
+    if not schedule.BOOTED.is_dir():
+        why = "systemd ne tourne pas sur cette machine : aucun minuteur ne s’y lit"
+        return Fact(name="audit.schedule", subject=site.name, problem=why)
+    timer = f"{schedule.stem(site)}.timer"
+    words = ["systemctl", "show", f"--property={','.join(PROPERTIES)}", "--", timer]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        why = f"systemctl finit par {done.returncode}"
+        return Fact(name="audit.schedule", subject=site.name, problem=why)
+    told = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+    return Fact(name="audit.schedule", subject=site.name, value={**told, "laid": laid(site, folder)})
+
+
+def laid(site: Site, folder: Path) -> bool:
+    """Whether both units are there, byte by byte as this kit would lay them for this site."""
+    wanted = schedule.units(site)
+    there = {name: path.read_text("utf-8") for name in wanted if (path := folder / name).is_file()}
+    return there == wanted
 
 
 COLLECTORS: tuple[Collector, ...] = (
