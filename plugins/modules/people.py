@@ -15,6 +15,12 @@ options:
     description: By login, C(name) and C(groups). The first group marks the accounts of people.
     type: dict
     required: true
+  services:
+    description:
+      - Accounts of programs that come in by SSH, full name by login.
+        They have no password, no folder and no group of people.
+    type: dict
+    default: {}
   group: {description: The group that marks them., type: str, default: socle-people}
 """
 
@@ -34,6 +40,7 @@ import pwd
 from ansible.module_utils.basic import AnsibleModule
 
 SHELL = "/bin/bash"
+SERVICE_SHELL = "/bin/sh"
 EXPIRED = "1"
 # An account without a password has none that grows old: PAM would refuse its certificates one day.
 AGELESS = ("--key", "PASS_MAX_DAYS=-1", "--key", "PASS_MIN_DAYS=-1")
@@ -75,6 +82,18 @@ class Accounts:
         if entry.pw_shell != SHELL:
             self.run("usermod", "--shell", SHELL, "--expiredate", "", "--", login)
 
+    def service(self, login, name):
+        try:
+            entry = pwd.getpwnam(login)
+        except KeyError:
+            home = ("--no-create-home", "--home-dir", "/nonexistent", "--shell", SERVICE_SHELL)
+            self.run("useradd", "--system", *home, "--password", "*", "--comment", name, "--", login)
+            return
+        if members(login):
+            self.run("usermod", "--groups", "", "--", login)
+        if entry.pw_shell != SERVICE_SHELL:
+            self.run("usermod", "--shell", SERVICE_SHELL, "--", login)
+
     def gone(self, login):
         if pwd.getpwnam(login).pw_shell != "/usr/sbin/nologin":
             self.run("usermod", "--shell", "/usr/sbin/nologin", "--expiredate", EXPIRED, "--", login)
@@ -91,6 +110,7 @@ def main():
     module = AnsibleModule(
         argument_spec={
             "accounts": {"type": "dict", "required": True},
+            "services": {"type": "dict", "default": {}},
             "group": {"type": "str", "default": "socle-people"},
         },
         supports_check_mode=True,
@@ -101,6 +121,8 @@ def main():
     accounts.groups({mark}.union(*(set(account["groups"]) for account in wanted.values())))
     for login, account in sorted(wanted.items()):
         accounts.person(login, account["name"], account["groups"])
+    for login, name in sorted(module.params["services"].items()):
+        accounts.service(login, name)
     for login in sorted(set(former) - set(wanted)):
         accounts.gone(login)
     module.exit_json(changed=bool(accounts.actions), actions=accounts.actions)

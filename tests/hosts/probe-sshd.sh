@@ -15,6 +15,7 @@ inside() {
 for login in alice bob; do
   inside useradd --create-home --shell /bin/sh "$login"
 done
+inside useradd --system --no-create-home --home-dir /nonexistent --shell /bin/sh --password '*' socle-audit
 inside chpasswd </dev/stdin
 inside chown -R alice:alice /home/alice
 exec env -i PATH=/usr/sbin:/usr/bin chroot "$work/root" /usr/sbin/sshd -D -e -f /etc/ssh/probe_config

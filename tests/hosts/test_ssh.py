@@ -16,10 +16,12 @@ import hvac
 import pytest
 from hvac.exceptions import Forbidden, InvalidRequest
 
+from socle.audit import program
 from socle.catalogue.host_certificates import HostCertificate
 from socle.hardening import HostTraits, applied, files
+from socle.hardening.people import sudoers
 from socle.lab.process import PRIVATE_NAMESPACES
-from socle.site.entrance import AUTHORITY_FILE, KEY_FILE, KNOWN_HOSTS
+from socle.site.entrance import AUDIT_PROGRAM, AUTHORITY_FILE, KEY_FILE, KNOWN_HOSTS
 from socle.tools import binary
 from socle.vault import ssh
 from socle.vault.place import CertifiedHost, Place
@@ -89,7 +91,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Authority]:
 
 def begin(url: str, token: str) -> Authority:
     """The authorities, and ``alice``, who is an operator and nothing else."""
-    place = Place("probe", "Probe", (), "socle", (), 3, 2, "shamir", "local", (NODE,), {})
+    place = Place("probe", "Probe", (), "socle", ("127.0.0.1",), 3, 2, "shamir", "local", (NODE,), {})
     root = hvac.Client(url=url, token=token)
     ssh.configure(root, place)
     root.sys.create_or_update_acl_policy("role-operator", text(ssh.rules_of_person("operator")))
@@ -117,42 +119,41 @@ class Server:
 
     def enter(self, login: str, key: Path | None = None, *options: str) -> subprocess.CompletedProcess[str]:
         """Try to run ``id -un`` as an account."""
+        return self.ask(login, key, ("id", "-un"), *options)
+
+    def ask(
+        self, login: str, key: Path | None, words: tuple[str, ...], *options: str, given: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        """Try to run a command as an account, with something on its standard input."""
         settings = [
             *("UserKnownHostsFile=" + str(self.known_hosts), "GlobalKnownHostsFile=/dev/null"),
             *("StrictHostKeyChecking=yes", "HostKeyAlias=ctl1", "IdentitiesOnly=yes", "LogLevel=VERBOSE"),
             *options,
         ]
-        given = [word for setting in settings for word in ("-o", setting)]
+        given_options = [word for setting in settings for word in ("-o", setting)]
         identity = ["-i", str(key)] if key else ["-o", "IdentityFile=none"]
-        command = [
-            "ssh",
-            "-F",
-            "none",
-            *given,
-            *identity,
-            "-p",
-            str(self.port),
-            f"{login}@127.0.0.1",
-            "id",
-            "-un",
-        ]
+        place = ("-p", str(self.port), f"{login}@127.0.0.1")
         return subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=SECONDS, stdin=subprocess.DEVNULL
+            ["ssh", "-F", "none", *given_options, *identity, *place, *words],
+            input=given,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=SECONDS,
         )
 
 
-def settings(authority: str) -> str:
-    """The role's settings of the SSH server, as they are laid on a host."""
+def role_files(authority: str) -> dict[str, dict[str, Any]]:
+    """What the role lays on a host, by path."""
     host = HostTraits((), ABLE, "socle", ("alice", "bob", "root"), authority)
-    laid = {entry["path"]: entry for entry in files(applied(host), host)}
-    return str(laid["/etc/ssh/sshd_config.d/05-socle-hardening.conf"]["content"])
+    return {entry["path"]: entry for entry in files(applied(host), host)}
 
 
-def put(upper: Path, path: str, content: str) -> None:
+def put(upper: Path, path: str, content: str, mode: int = 0o600) -> None:
     target = upper / path.lstrip("/")
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(content)
-    target.chmod(0o600)
+    target.chmod(mode)
 
 
 def serve(authority: Authority, folder: Path, trusted: str) -> Iterator[Server]:
@@ -174,7 +175,14 @@ def serve(authority: Authority, folder: Path, trusted: str) -> Iterator[Server]:
     own = f"Port {port}\nListenAddress 127.0.0.1\n"
     # A source that fails is put off by default, and all these failures come from one source.
     own += "PerSourcePenalties no\nPidFile none\n"
-    put(upper, "/etc/ssh/probe_config", own + settings(trusted))
+    laid = role_files(trusted)
+    parts = ("05-socle-hardening.conf", "90-socle-audit.conf")
+    rules = "".join(laid[f"/etc/ssh/sshd_config.d/{name}"]["content"] for name in parts)
+    put(upper, "/etc/ssh/probe_config", own + rules)
+    put(upper, "/etc/sudoers.d/05-socle-hardening", laid["/etc/sudoers.d/05-socle-hardening"]["content"])
+    put(upper, "/etc/sudoers.d/20-socle-people", sudoers(()))
+    put(upper, AUDIT_PROGRAM, laid[AUDIT_PROGRAM]["content"], 0o755)
+    put(upper, program.COMMANDS, laid[program.COMMANDS]["content"], 0o644)
     put(upper, "/home/alice/.ssh/authorized_keys", plain_key.with_name("id_ed25519.pub").read_text())
     log = folder / "log"
     script = ["sh", str(Path(__file__).with_name("probe-sshd.sh")), str(machine_root() / "root"), str(folder)]

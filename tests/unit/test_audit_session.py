@@ -1,20 +1,35 @@
-"""The one session on each host: its script, its questions, and answers that are cut, refused or strange."""
+"""The one session on each host: its program, its questions, and answers that are cut, refused or strange."""
 
 from __future__ import annotations
 
 import ast
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from socle.audit.collect import COLLECTORS, collect, session
+from socle import hardening, vault
+from socle.audit import program
+from socle.audit.collect import (
+    COLLECTORS,
+    agent_hardening,
+    agent_listeners,
+    agent_services,
+    agent_system,
+    collect,
+    declared_hosts,
+    session,
+)
+from socle.audit.collect.agent import Unread
 from socle.audit.collect.session import HostAnswer, UnknownShape
 from socle.errors import SocleError
 from socle.paths import project_root
 from socle.site import Site, load
+from socle.site.entrance import AUDIT_PROGRAM
 
 
 @pytest.fixture(scope="module")
@@ -22,25 +37,101 @@ def site() -> Site:
     return load(project_root() / "inventories/lab")
 
 
-def alone(script: str) -> str:
-    """What a script prints on a machine that has no program for it."""
+def run(folder: Path, asked: str, *words: str, content: str = "") -> subprocess.CompletedProcess[str]:
+    """The program as a host runs it, of which it can read nothing."""
+    path = folder / "socle-audit"
+    path.write_text(content or program.text(), encoding="utf-8")
     return subprocess.run(
-        [sys.executable, "-I", "-"],
-        input=script,
+        [sys.executable, "-I", str(path), *words],
+        input=asked,
         capture_output=True,
         text=True,
-        check=True,
+        check=False,
         env={"PATH": "/nowhere"},
-    ).stdout
+    )
 
 
-def test_the_script_is_whole_and_answers_every_section_even_when_it_can_read_nothing(site: Site) -> None:
-    said = alone(session.script(site, site.hosts["ctl1"]))
-    sections = json.loads(said)
-    assert "system" in sections
-    assert session.answered(said).problem is None
-    without = json.loads(alone(session.script(site, site.hosts["ctl1"], ["sudo", "pam"])))
-    assert sections.keys() - without.keys() == {"sudo", "pam"}
+def test_the_program_is_whole_and_answers_every_section_even_when_it_can_read_nothing(
+    site: Site, tmp_path: Path
+) -> None:
+    done = run(tmp_path, session.asking(site, site.hosts["ctl1"]))
+    answer = session.answered(done.stdout)
+    assert answer.problem is None
+    assert {"system", "hardening", "handshakes", "configuration"} <= answer.sections.keys()
+    without = session.answered(
+        run(tmp_path, session.asking(site, site.hosts["ctl1"], ["sudo", "pam"])).stdout
+    )
+    assert answer.sections.keys() - without.sections.keys() == {"sudo", "pam"}
+    assert "problem" in answer.sections["hardening"]
+
+
+def test_a_program_of_another_version_answers_nothing_and_is_told(site: Site, tmp_path: Path) -> None:
+    asked = session.asking(site, site.hosts["ctl1"])
+    older = run(tmp_path, asked, content=f"{program.text()}# older\n")
+    assert older.returncode == 0
+    assert json.loads(older.stdout)["sections"] == {}
+    problem = session.answered(older.stdout).problem or ""
+    assert "n’est pas celui de ce kit" in problem
+    assert "déployer d’abord" in problem
+
+
+def test_the_program_takes_no_argument_and_no_code(site: Site, tmp_path: Path) -> None:
+    asked = session.asking(site, site.hosts["ctl1"])
+    assert run(tmp_path, asked, "-c").returncode == 1
+    assert run(tmp_path, "import os; os.mkdir('made')").returncode == 1
+    assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts are root's")
+def test_the_program_and_what_it_starts_cannot_write() -> None:
+    made = project_root() / "made-by-the-audit"
+    remount, bind = "mount -o remount,rw /", "mount --bind /tmp /etc"
+    tries = (f"touch {made}", remount, bind, "echo 1 > /proc/sys/vm/swappiness")
+    code = f"""
+import subprocess
+from socle.audit.collect.agent import only_read
+only_read()
+for command in {tries!r}:
+    assert subprocess.run(["/bin/sh", "-c", command], stderr=subprocess.DEVNULL).returncode, command
+subprocess.run(["/bin/sh", "-c", "touch /tmp/own && test -e /tmp/own && echo x > /dev/null"], check=True)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=project_root())
+    assert not made.exists()
+    assert not Path("/tmp/own").exists()
+
+
+def test_a_command_that_was_not_laid_is_refused_and_others_are_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    laid = tmp_path / "commands.json"
+    laid.write_text(program.commands(["echo known"]), encoding="utf-8")
+    monkeypatch.setattr(agent_hardening, "KNOWN_COMMANDS", str(laid))
+    made = tmp_path / "made"
+    one, other = agent_hardening.hardening({"hardening": ["echo known", f"echo known; touch {made}"]})
+    assert one == {"text": "known\n"}
+    assert "déployer d’abord" in other["problem"]
+    assert not made.exists()
+
+
+@pytest.mark.parametrize(
+    ("section", "questions"),
+    [
+        (agent_services.configuration, {"configuration": {"keystone": ["/root/.ssh/id_ed25519"]}}),
+        (agent_services.configuration, {"configuration": {"keystone": ["/etc/../root/secret"]}}),
+        (agent_listeners.handshakes, {"handshakes": [{"address": "192.0.2.1", "port": 22}]}),
+        (agent_system.units, {"units": ["--host=elsewhere"]}),
+        (agent_system.units, {"units": ["a b"]}),
+    ],
+)
+def test_questions_about_something_else_are_refused(
+    section: Any, questions: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        agent_listeners, "output", lambda *_words: '[{"addr_info": [{"local": "127.0.0.1"}]}]'
+    )
+    monkeypatch.setattr(agent_system, "output", lambda *_words: "")
+    with pytest.raises(Unread, match="n’est pas"):
+        section(questions)
 
 
 def test_questions_hold_no_secret_and_name_what_runs_there(site: Site) -> None:
@@ -49,7 +140,23 @@ def test_questions_hold_no_secret_and_name_what_runs_there(site: Site) -> None:
     assert json.loads(json.dumps(asked)) == asked
 
 
-@pytest.mark.parametrize("said", ["", '{"system": {"value"', "[]", '{"system": 1}', '{"system": {}}'])
+def test_every_command_that_is_asked_is_one_that_is_laid(site: Site) -> None:
+    for host in site.hosts.values():
+        traits = declared_hosts.traits(site, host)
+        laid = {entry["path"]: entry for entry in hardening.files(hardening.applied(traits), traits)}
+        known = json.loads(laid[program.COMMANDS]["content"])
+        assert set(session.questions(site, host)["hardening"]) == set(known)
+        assert laid[AUDIT_PROGRAM]["content"] == program.text()
+
+
+def wrapped(sections: Any) -> str:
+    return json.dumps({"program": program.digest(), "sections": sections})
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["", '{"system": {"value"', "[]", "{}", wrapped([]), wrapped({"system": 1}), wrapped({"system": {}})],
+)
 def test_an_answer_that_is_cut_or_strange_is_a_problem(said: str) -> None:
     answer = session.answered(said)
     assert answer.problem
@@ -76,11 +183,12 @@ def test_a_section_that_was_not_answered_refused_or_of_another_shape_is_a_proble
 def test_each_host_is_asked_once_in_a_pass(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
-    def ask(_site: Site, host: Any, _left_out: Any = ()) -> HostAnswer:
+    def ask(_site: Site, host: Any, _key: Path, _left_out: Any = ()) -> HostAnswer:
         asked.append(host.name)
         return HostAnswer()
 
     monkeypatch.setattr(session, "_ask", ask)
+    monkeypatch.setattr(vault, "audit_key", lambda _place, folder: folder / "key")
     session.new_pass()
     session.read_hosts(site)
     session.read_hosts(site)
@@ -91,12 +199,13 @@ def test_each_host_is_asked_once_in_a_pass(site: Site, monkeypatch: pytest.Monke
 def test_one_host_asked_again_keeps_what_is_left_out(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
-    def ask(_site: Site, host: Any, left_out: Any = ()) -> HostAnswer:
+    def ask(_site: Site, host: Any, _key: Path, left_out: Any = ()) -> HostAnswer:
         asked.append(host.name)
         value = {"value": len(asked) if host.name == "ctl1" else 0}
         return HostAnswer({name: value for name in ("pam", "sudo") if name not in left_out})
 
     monkeypatch.setattr(session, "_ask", ask)
+    monkeypatch.setattr(vault, "audit_key", lambda _place, folder: folder / "key")
     session.new_pass()
     first = session.read_hosts(site)["ctl1"].sections
     session.ask_again(site, ["ctl1"], ["sudo"])
@@ -108,21 +217,60 @@ def test_one_host_asked_again_keeps_what_is_left_out(site: Site, monkeypatch: py
     assert again["pam"] != first["pam"]
 
 
-def test_a_session_that_ends_early_says_why(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    def run(*_args: Any, **_kwargs: Any) -> subprocess.CompletedProcess[str]:
-        return subprocess.CompletedProcess([], 255, "", "client_loop: send disconnect: Broken pipe\n")
+def answers(
+    site: Site, monkeypatch: pytest.MonkeyPatch, status: int, said: str
+) -> dict[str, tuple[str, list[str]]]:
+    """Problem of each host, and the words by which it was called, when ssh ends like that."""
+    calls: dict[str, list[str]] = {}
 
-    monkeypatch.setattr(subprocess, "run", run)
+    def run_ssh(words: list[str], **_options: Any) -> subprocess.CompletedProcess[str]:
+        calls[words[-2]] = words
+        return subprocess.CompletedProcess([], status, "", said)
+
+    monkeypatch.setattr(vault, "audit_key", lambda _place, folder: folder / "key")
+    monkeypatch.setattr(subprocess, "run", run_ssh)
     session.new_pass()
-    answers = session.read_hosts(site)
+    found = session.read_hosts(site)
     session.new_pass()
-    assert all("Broken pipe" in (answer.problem or "") for answer in answers.values())
+    return {name: (one.problem or "", calls[site.hosts[name].address]) for name, one in found.items()}
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "problem"),
+    [
+        (255, "client_loop: send disconnect: Broken pipe\n", "coupée : client_loop"),
+        (255, "socle-audit@10.77.0.11: Permission denied (publickey).\n", "n’admet pas socle-audit"),
+        (1, "sudo: /usr/local/libexec/socle-audit: command not found\n", "n’est pas sur l’hôte"),
+        (1, "sudo: a password is required\n", "déployer d’abord"),
+    ],
+)
+def test_a_session_that_fails_says_why(
+    site: Site, monkeypatch: pytest.MonkeyPatch, status: int, said: str, problem: str
+) -> None:
+    found = answers(site, monkeypatch, status, said)
+    assert set(found) == set(site.hosts)
+    for told, words in found.values():
+        assert problem in told
+        assert words[-1] == "/usr/bin/sudo -n /usr/local/libexec/socle-audit"
+        assert words[words.index("-l") + 1] == "socle-audit"
+
+
+def test_without_a_certificate_no_host_is_asked(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_place: Any, _folder: Path) -> Path:
+        raise SocleError("OpenBao is sealed")
+
+    monkeypatch.setattr(vault, "audit_key", refused)
+    session.new_pass()
+    found = session.read_hosts(site)
+    session.new_pass()
+    assert set(found) == set(site.hosts)
+    assert all("OpenBao is sealed" in (one.problem or "") for one in found.values())
 
 
 def test_no_file_of_the_agent_takes_a_name_of_another() -> None:
     """They become one script, in which the later definition would win in silence."""
     defined = []
-    for node in ast.parse(session._source()).body:
+    for node in ast.parse(program.source()).body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             defined.append(node.name)
         elif isinstance(node, ast.Assign):
@@ -137,10 +285,3 @@ def test_a_fact_that_two_sources_declare_is_refused(site: Site) -> None:
     twice = [one for one in COLLECTORS if one.name == "register"] * 2
     with pytest.raises(SocleError, match=r"two sources declare register\.evidence"):
         collect(site, "static", twice)
-
-
-def test_what_takes_seconds_to_load_is_not_loaded_by_collectors() -> None:
-    loaded = "sorted({'pulumi', 'openstack'} & sys.modules.keys())"
-    program = f"import sys, socle.audit.collect.running; print({loaded})"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"

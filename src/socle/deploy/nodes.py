@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from socle.deploy.playbook import unreachable
@@ -106,10 +107,19 @@ def ask_all(
         return dict(zip([host.name for host in hosts], pool.map(one, hosts), strict=True))
 
 
-def ssh(site: Site, host: Host) -> list[str]:
-    """The words that open a session on a node and never ask anything; a command for it comes behind them."""
+def ssh(site: Site, host: Host, account: str | None = None, key: Path | None = None) -> list[str]:
+    """The words that open a session on a node and never ask anything; a command for it comes behind them.
+
+    Args:
+        account: another than the deploying one.
+        key: what it comes in by, its certificate beside it.
+    """
     config = state_dir(site.name) / "ssh_config"
-    options = ["-F", str(config)] if config.is_file() else ["-l", site.settings.deploy_user]
+    options = ["-F", str(config)] if config.is_file() else []
+    if account or not options:
+        options += ["-l", account or site.settings.deploy_user]
+    if key:
+        options += ["-i", str(key), "-o", "IdentitiesOnly=yes", "-o", "ControlPath=none"]
     return ["ssh", *options, "-o", "BatchMode=yes", "-o", f"ConnectTimeout={CONNECT_SECONDS}", host.address]
 
 

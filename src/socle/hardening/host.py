@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from socle.hardening.rules import DeviationEntry, Document, Rule, load
+from socle.site.entrance import AUDIT_ACCOUNT
 
 REASONS = {
     "kernel": "the host shares its kernel and its mounts with the machine that it runs on",
@@ -99,7 +100,7 @@ def _with(rule: Rule, deviations: Sequence[DeviationEntry], host: HostTraits) ->
 
 def _who_comes_in(host: HostTraits) -> dict[str, str]:
     """Accounts that SSH lets in. With the authority there, its certificates are the only keys."""
-    named = {"AllowUsers": " ".join([host.deploy_user, *sorted(host.people)])}
+    named = {"AllowUsers": " ".join([host.deploy_user, *sorted([*host.people, AUDIT_ACCOUNT])])}
     if not host.user_authority:
         return named
     return {

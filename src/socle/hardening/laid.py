@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from socle.audit import program
+from socle.hardening.checks import checks
 from socle.hardening.host import Applied, HostTraits
 from socle.hardening.rules import Rule
+from socle.site.entrance import AUDIT_ACCOUNT, AUDIT_COMMAND
 
 REPORT = "/etc/socle/hardening.json"
 HEAD = "# Laid by the role `hardening`: a change here is undone.\n"
@@ -37,6 +40,8 @@ def files(applied: Applied, host: HostTraits) -> list[dict[str, Any]]:
         *_authority(host),
         *(_file(path, rules) for path, rules in whole.items()),
         *(_masked(unit) for rule in applied.rules if rule.kind == "services" for unit in rule.settings),
+        *program.files([check.command for check in checks(applied)]),
+        _audit_sessions(),
         {"path": REPORT, "content": report(applied), "mode": "0640"},
     ]
 
@@ -61,6 +66,24 @@ def _authority(host: HostTraits) -> list[dict[str, Any]]:
         return []
     path = "/etc/ssh/socle_user_authority.pub"
     return [{"path": path, "content": f"{host.user_authority}\n", "wakes": _wakes("settings", path)}]
+
+
+def _audit_sessions() -> dict[str, Any]:
+    """SSH holds the audit's account to its program, whatever its certificate and its client say."""
+    path = "/etc/ssh/sshd_config.d/90-socle-audit.conf"
+    settings = {
+        "ForceCommand": AUDIT_COMMAND,
+        "PermitTTY": "no",
+        "PermitUserRC": "no",
+        "DisableForwarding": "yes",
+    }
+    lines = "".join(f"  {name} {value}\n" for name, value in settings.items())
+    return {
+        "path": path,
+        "content": f"{HEAD}Match User {AUDIT_ACCOUNT}\n{lines}",
+        "validate": "/usr/sbin/sshd -t -f %s",
+        "wakes": _wakes("settings", path),
+    }
 
 
 def _file(path: str, rules: Sequence[Rule]) -> dict[str, Any]:

@@ -6,9 +6,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from socle.hardening.rules import load
+from socle.site.entrance import AUDIT_ACCOUNT, AUDIT_PROGRAM
 
 GROUP = "socle-people"
 """Everybody who has an account by people.yml."""
+
+AUDIT_RIGHT = f'{AUDIT_PROGRAM} ""'
+"""What an audit's account may do by sudo, as sudoers(5) writes it: no argument is admitted."""
 
 NO_ACCOUNT = frozenset({"custodian"})
 """Roles that need no account on a host."""
@@ -44,6 +48,10 @@ def sudoers(units: Iterable[str]) -> str:
         ]
         listed = ", \\\n    ".join(_escaped(one) for one in named)
         lines.append(f"%{group_of(role)} ALL=(root:root) NOPASSWD: \\\n    {listed}")
+    lines += [
+        f"Defaults:{AUDIT_ACCOUNT} !authenticate",
+        f"{AUDIT_ACCOUNT} ALL=(root:root) NOPASSWD: {AUDIT_RIGHT}",
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -22,6 +22,12 @@ KNOWN_HOSTS = "known_hosts_authority"
 SETTINGS_FILE = "ssh_config"
 HEAD = "# Written by socle; a change here is lost.\n"
 
+AUDIT_ACCOUNT = "socle-audit"
+"""By which an audit reads a host: it comes in by a certificate of minutes and can do one thing."""
+AUDIT_PROGRAM = "/usr/local/libexec/socle-audit"
+"""That thing, by sudo: root's, without arguments."""
+AUDIT_COMMAND = f"/usr/bin/sudo -n {AUDIT_PROGRAM}"
+
 ASKING = "SOCLE_ASKS_FOR_CERTIFICATE"
 """Set in the environment of what asks OpenBao, which may open a session itself."""
 FRESH_MINUTES = 120

@@ -16,6 +16,7 @@ from socle.vault.generated import ensure_secrets
 from socle.vault.login import (
     account,
     ansible_environment,
+    audit_key,
     audit_signer,
     auditor_account,
     auditor_client,
@@ -36,6 +37,7 @@ __all__ = [
     "Shares",
     "account",
     "ansible_environment",
+    "audit_key",
     "audit_signer",
     "auditor_account",
     "auditor_client",

@@ -1,5 +1,7 @@
 """What the compliance suite may read of OpenBao: how it is configured, never what it keeps.
 
+It writes nothing; it has a key signed by which it reads hosts for some minutes.
+
 Names that no file of the site knows must be seen too, so a word of a path may be any (``+``) where an
 intruder could add one; no path ends in a wildcard that goes deeper.
 """
@@ -39,6 +41,7 @@ def rules(place: Place) -> dict[str, dict[str, Any]]:
         **{f"{mount}/{what}/+": READ for mount in PKI_MOUNTS for what in ("issuer", "roles")},
         **{f"{mount}/roles": LIST for mount in SSH_MOUNTS},
         **{f"{mount}/roles/+": READ for mount in SSH_MOUNTS},
+        **ssh.rules_of_audit(),
         SERVICES: LIST,
         **{f"{SERVICES}/{component}": READ for component in place.secrets},
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from socle import credentials, durable
@@ -88,6 +89,15 @@ def stacks_client(place: Place) -> Any:
 def auditor_client(place: Place) -> Any:
     """A client that reads how OpenBao is configured; it reads no secret and changes nothing."""
     return client(place, active_node(place), token_of(place, auditor.NAME))
+
+
+def audit_key(place: Place, folder: Path) -> Path:
+    """A new SSH key in a folder by which an audit reads hosts for some minutes, its certificate beside it.
+
+    Raises:
+        SocleError: OpenBao is sealed, does not answer, refuses, or was never configured from here.
+    """
+    return ssh.audit_key(place, auditor_client(place), folder)
 
 
 def eraser_client(place: Place) -> Any:

@@ -13,7 +13,14 @@ from typing import Any
 
 from socle import durable
 from socle.errors import ExitCode, SocleError
-from socle.site.entrance import AUTHORITY_FILE, CERTIFICATE_FILE, KEY_FILE, KNOWN_HOSTS
+from socle.site.entrance import (
+    AUDIT_ACCOUNT,
+    AUDIT_COMMAND,
+    AUTHORITY_FILE,
+    CERTIFICATE_FILE,
+    KEY_FILE,
+    KNOWN_HOSTS,
+)
 from socle.vault import issuers
 from socle.vault.api import plainly
 from socle.vault.place import Place
@@ -24,6 +31,9 @@ MOUNTS: dict[str, dict[str, Any]] = {
     HOST_MOUNT: {"backend_type": "ssh", "config": {"max_lease_ttl": "720h"}},
 }
 DEPLOYER = "deployer"
+AUDIT = "audit"
+"""Signs for the account by which an audit reads hosts."""
+AUDIT_TTL = "10m"
 HOURS: dict[str, str] = {"operator": "4h", "network-operator": "4h", "crypto-officer": "2h", "auditor": "8h"}
 """For how long a certificate opens sessions, by the role of people.yml that it is asked for."""
 
@@ -60,6 +70,21 @@ def user_role(principal: str, ttl: str) -> dict[str, Any]:
     }
 
 
+def audit_role(place: Place) -> dict[str, Any]:
+    """What the authority signs for an audit: one account, from the deploying machines, for one program.
+
+    The host holds the account to the same program itself.
+    """
+    return user_role(AUDIT_ACCOUNT, AUDIT_TTL) | {
+        "allowed_extensions": "",
+        "default_extensions": {},
+        "default_critical_options": {
+            "force-command": AUDIT_COMMAND,
+            "source-address": ",".join(place.deployers),
+        },
+    }
+
+
 def host_role(names: tuple[str, ...]) -> dict[str, Any]:
     """What the authority of hosts signs for one of them: its own names and addresses, for 30 days."""
     return {
@@ -84,6 +109,12 @@ def rules_of_person(role: str) -> dict[str, dict[str, Any]]:
 def rules_of_deployer() -> dict[str, dict[str, Any]]:
     """What the deploying machine must be allowed so that it comes in by certificate."""
     return {f"{USER_MOUNT}/sign/{DEPLOYER}": {"capabilities": ["create", "update"]}}
+
+
+def rules_of_audit() -> dict[str, dict[str, Any]]:
+    """What an audit must be allowed to come in to hosts: these parameters, so that no option is left out."""
+    asked = {"public_key": [], "valid_principals": [AUDIT_ACCOUNT], "cert_type": ["user"]}
+    return {f"{USER_MOUNT}/sign/{AUDIT}": {"capabilities": ["create", "update"], "allowed_parameters": asked}}
 
 
 def rules_of_rotation() -> dict[str, dict[str, Any]]:
@@ -118,6 +149,7 @@ def configure(speaker: Any, place: Place) -> None:
             speaker.sys.enable_secrets_engine(path=path, **wanted)
     for role, principal, ttl in _user_roles(place):
         speaker.write_data(f"{USER_MOUNT}/roles/{role}", data=user_role(principal, ttl))
+    speaker.write_data(f"{USER_MOUNT}/roles/{AUDIT}", data=audit_role(place))
     for host in place.hosts:
         speaker.write_data(f"{HOST_MOUNT}/roles/{host.role}", data=host_role((host.name, host.address)))
     for mount, role_of_former in former_roles(place).items():
@@ -150,6 +182,7 @@ def wanted(place: Place) -> list[Any]:
         MOUNTS,
         roles,
         former_roles(place),
+        audit_role(place),
         {host.role: host_role((host.name, host.address)) for host in place.hosts},
     ]
 
@@ -245,6 +278,18 @@ def deployer_certificate(place: Place, speaker: Any) -> bool:
     public = key.with_name(f"{key.name}.pub").read_text(encoding="ascii")
     keep_certificate(key, sign(place, speaker, DEPLOYER, public, place.deploy_user))
     return True
+
+
+def audit_key(place: Place, speaker: Any, folder: Path) -> Path:
+    """A new key in a folder, with a certificate of minutes for the account by which an audit reads hosts.
+
+    Args:
+        speaker: a client logged in as the auditor.
+    """
+    key = new_key(folder, f"audit of {place.site}")
+    public = key.with_name(f"{key.name}.pub").read_text(encoding="ascii")
+    keep_certificate(key, sign(place, speaker, AUDIT, public, AUDIT_ACCOUNT))
+    return key
 
 
 def _keygen(command: list[str]) -> str:

@@ -1,12 +1,14 @@
 """What the audit runs on a host: read-only, standard library only, one JSON object on standard output.
 
-``session`` sends this file, then every ``agent_*.py`` beside it, as one script that ends with its questions.
-A section is a function of the questions that returns data. It writes nothing, and returns no secret: the
-values of secret options are replaced where they are read.
+``program`` makes one file of this one and every ``agent_*.py`` beside it, which a role lays on hosts; its
+questions come by standard input, as data. A section is a function of the questions that returns data. It
+writes nothing, and returns no secret: the values of secret options are replaced where they are read.
 """
 
 from __future__ import annotations
 
+import ctypes
+import hashlib
 import json
 import os
 import subprocess
@@ -19,6 +21,7 @@ from typing import Any
 
 SECONDS = 20
 AT_ONCE = 4
+LONGEST_QUESTIONS = 1 << 20
 type Questions = dict[str, Any]
 type Section = Callable[[Questions], Any]
 
@@ -109,7 +112,43 @@ def _told(function: Section, questions: Questions) -> dict[str, Any]:
         }
 
 
-def main(questions: Questions) -> None:
-    """Print the answers to the questions."""
-    json.dump(answer(questions), sys.stdout, ensure_ascii=False, sort_keys=True)
+def only_read() -> None:
+    """Take from this process, and from all that it starts, what writes to a file system of the host.
+
+    All mounts are read-only in a mount namespace of its own, /tmp is a new one that dies with it, and nobody
+    in it may mount (mount_setattr(2), capabilities(7)). Sockets and devices stay as they are.
+
+    Raises:
+        OSError: the kernel refuses.
+    """
+    library = ctypes.CDLL(None, use_errno=True)
+    private, recursive, read_only = 1 << 14 | 1 << 18, 0x8000, (ctypes.c_uint64 * 4)(1, 0, 0, 0)
+    size, drop_capability, mounting = ctypes.sizeof(read_only), 24, 21
+    steps: tuple[Callable[[], int], ...] = (
+        lambda: library.mount(b"none", b"/", None, ctypes.c_ulong(private), None),
+        lambda: library.syscall(442, -100, b"/", recursive, ctypes.byref(read_only), size),
+        lambda: library.mount(b"tmpfs", b"/tmp", b"tmpfs", ctypes.c_ulong(2 | 4), b"size=64m,mode=1777"),
+        lambda: library.prctl(drop_capability, mounting, 0, 0, 0),
+    )
+    os.unshare(os.CLONE_NEWNS)
+    for step in steps:
+        if step() != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, f"le programme ne peut pas s’interdire d’écrire : {os.strerror(number)}")
+
+
+def serve(arguments: list[str]) -> None:
+    """Print the answers to the questions on standard input, ``{"program": …, "questions": …}``.
+
+    ``program`` is the SHA-256 of the program that is expected here. Where it is another one, it says which,
+    and answers nothing.
+    """
+    if arguments:
+        sys.exit("l’audit n’admet pas d’argument")
+    own = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+    if os.geteuid() == 0:
+        only_read()
+    asked = json.loads(sys.stdin.read(LONGEST_QUESTIONS))
+    sections = answer(asked["questions"]) if asked["program"] == own else {}
+    json.dump({"program": own, "sections": sections}, sys.stdout, ensure_ascii=False, sort_keys=True)
     sys.stdout.write("\n")

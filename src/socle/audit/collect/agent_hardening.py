@@ -9,13 +9,20 @@ from socle.audit.collect.agent import Questions, Unread, output, section, text
 
 REPORT = "/etc/socle/hardening.json"
 COMMAND_SECONDS = 60
+KNOWN_COMMANDS = "/usr/local/libexec/socle-audit.json"
+"""Commands of the rules that the deployment laid here; no other is run, whoever asks."""
 
 
 @section("hardening")
 def hardening(questions: Questions) -> list[dict[str, str]]:
     """What the command of each rule prints, in the order of the questions; one that cannot run says why."""
+    known = set(json.loads(text(KNOWN_COMMANDS)))
+    unknown = {"problem": "commande que le déploiement n’a pas laissée sur l’hôte : déployer d’abord"}
     # Rules share commands, some of which walk through all files.
-    said = {command: _printed(command) for command in dict.fromkeys(questions["hardening"])}
+    said = {
+        command: _printed(command) if command in known else unknown
+        for command in dict.fromkeys(questions["hardening"])
+    }
     return [said[command] for command in questions["hardening"]]
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import struct
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from socle.audit.collect.agent import Questions, section
+from socle.audit.collect.agent import Questions, Unread, output, section
 from socle.audit.collect.agent_starttls import HANDSHAKE_SECONDS, Refused
 from socle.audit.collect.agent_tls import tls_listener
 
@@ -59,4 +60,8 @@ def listener_answer(place: dict[str, Any]) -> dict[str, Any]:
 @section("handshakes")
 def handshakes(questions: Questions) -> dict[str, Any]:
     """Listeners of this host that only other nodes may call: asked by the host itself."""
+    links = json.loads(output("ip", "-json", "address", "show"))
+    own = {one["local"] for link in links for one in link.get("addr_info", ()) if "local" in one}
+    if strange := {place["address"] for place in questions["handshakes"]} - own:
+        raise Unread(f"{min(strange)} n’est pas une adresse de l’hôte")
     return listener_answers(questions["handshakes"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import grp
 import hashlib
 import os
+import posixpath
 import pwd
 import stat
 from pathlib import Path
@@ -32,6 +33,9 @@ MORE_OVERRIDES = (
     "/etc/ceph/*.conf",
 )
 
+LAID_BELOW = ("/etc/", "/usr/local/", "/var/lib/", "/var/log/")
+"""Where roles lay files; what is in others is not looked at."""
+
 
 @section("configuration")
 def configuration(questions: Questions) -> dict[str, Any]:
@@ -39,7 +43,11 @@ def configuration(questions: Questions) -> dict[str, Any]:
     asked: dict[str, list[str]] = questions.get("configuration", {})
     if not asked:
         raise Unread("les fichiers attendus de l’hôte ne sont pas connus")
-    return {path: found_file(path) for paths in asked.values() for path in paths}
+    wanted = [path for paths in asked.values() for path in paths]
+    strange = [path for path in wanted if posixpath.normpath(path) != path or not path.startswith(LAID_BELOW)]
+    if strange:
+        raise Unread(f"{strange[0]} n’est pas un fichier que le déploiement laisse")
+    return {path: found_file(path) for path in wanted}
 
 
 def found_file(path: str) -> dict[str, Any]:

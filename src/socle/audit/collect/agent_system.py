@@ -224,6 +224,8 @@ def states(names: list[str]) -> dict[str, dict[str, str]]:
     """What systemd says of units, by name."""
     if not names:
         return {}
+    if strange := [name for name in names if not re.fullmatch(r"[\w@.:\\-]+", name)]:
+        raise Unread(f"{strange[0]} n’est pas le nom d’une unité")
     said = output("systemctl", "show", "--property", ",".join(STATES), "--", *names)
     blocks = [dict(line.split("=", 1) for line in block.splitlines()) for block in said.strip().split("\n\n")]
     return {

@@ -12,11 +12,11 @@ from socle.audit.collect.collector import Collector, FactKind, of_hosts, of_site
 from socle.audit.collect.firewall_rules import declared as declared_firewall
 from socle.audit.model import Fact
 from socle.hardening import HostTraits, applied
-from socle.hardening.people import GROUP, accounts_of, group_of
+from socle.hardening.people import AUDIT_RIGHT, GROUP, accounts_of, group_of
 from socle.hardening.rules import load as load_rules
 from socle.paths import project_root
 from socle.site import Host, Site
-from socle.site.entrance import trusted_authority
+from socle.site.entrance import AUDIT_ACCOUNT, trusted_authority
 from socle.site.flows import flows
 
 ROOT_RIGHTS: Final = ("%sudo", "root")
@@ -67,6 +67,7 @@ def rights(site: Site, host: Host) -> dict[str, list[str]]:
                 [command.format(unit=unit) for unit in units(host)] if "{unit}" in command else [command]
             )
         )
+    found[AUDIT_ACCOUNT] = [AUDIT_RIGHT]
     return {who: found[who] for who in sorted(found)}
 
 
@@ -124,8 +125,8 @@ def _of(site: Site, host: Host) -> dict[str, Any]:
     held = applied(traits(site, host))
     settings = site.settings
     return {
-        "accounts": sorted([settings.deploy_user, *people(site)]),
-        "groups": {**people(site), settings.deploy_user: []},
+        "accounts": sorted([settings.deploy_user, AUDIT_ACCOUNT, *people(site)]),
+        "groups": {**people(site), settings.deploy_user: [], AUDIT_ACCOUNT: []},
         "people_group": GROUP,
         "sudo": rights(site, host),
         "packages": packages(host),

@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
-import ast
 import json
-import shlex
+import os
 import subprocess
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cache
-from importlib.resources import files
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Lock
 from typing import Any, Final
 
-from socle import catalogue
+import requests
+
+from socle import catalogue, vault
+from socle.audit import program
 from socle.audit.model import Fact
 from socle.deploy.nodes import AT_ONCE, ssh
+from socle.errors import SocleError
 from socle.site import Host, Site
-from socle.site.entrance import reason
+from socle.site.entrance import ASKING, AUDIT_ACCOUNT, AUDIT_COMMAND, reason
 
 SECONDS: Final = 90
-PERMISSION: Final = "le compte de déploiement, par sudo, pour un seul script qui ne fait que lire"
+PERMISSION: Final = (
+    f"le compte `{AUDIT_ACCOUNT}`, par un certificat de dix minutes : sudo pour un seul programme, "
+    "qui ne fait que lire"
+)
+DEPLOY_FIRST: Final = "déployer d’abord (socle deploy --only hardening)"
+REFUSED: Final = ("Permission denied", "Too many authentication failures")
+"""What ssh prints where the account is not there, or its certificate's authority not yet trusted."""
+NOT_LAID: Final = ("command not found", "a password is required", "is not allowed to")
+"""What sudo prints where its rule or the program is missing."""
 
 
 class UnknownShape(Exception):  # noqa: N818 - it is an answer, not a failure
@@ -69,9 +80,7 @@ def read_hosts(site: Site) -> Mapping[str, HostAnswer]:
     """What every host of a site answers, by name: asked once in a pass, whoever calls first."""
     with _lock:
         if site.name not in _answers:
-            with ThreadPoolExecutor(min(AT_ONCE, max(len(site.hosts), 1))) as pool:
-                read = pool.map(lambda host: _ask(site, host), site.hosts.values())
-                _answers[site.name] = dict(zip(site.hosts, read, strict=True))
+            _answers[site.name] = _ask_all(site, site.hosts)
         return _answers[site.name]
 
 
@@ -83,11 +92,9 @@ def ask_again(site: Site, names: Collection[str], left_out: Collection[str] = ()
         left_out: sections that are not asked and stay as they were answered.
     """
     before = read_hosts(site)
-    with ThreadPoolExecutor(max(len(names), 1)) as pool:
-        said = list(pool.map(lambda name: _ask(site, site.hosts[name], left_out), names))
     again = {
         name: answer if answer.problem else HostAnswer({**before[name].sections, **answer.sections})
-        for name, answer in zip(names, said, strict=True)
+        for name, answer in _ask_all(site, names, left_out).items()
     }
     with _lock:
         _answers[site.name] = {**before, **again}
@@ -104,63 +111,66 @@ def questions(site: Site, host: Host) -> dict[str, Any]:
     return general | {name: asked(site, host) for name, asked in sorted(ASKED.items())}
 
 
-def script(site: Site, host: Host, left_out: Collection[str] = ()) -> str:
-    """The whole script for a host, without the sections that are left out."""
-    asked = json.dumps(questions(site, host) | {"left_out": sorted(left_out)}, sort_keys=True)
-    return f"{_source()}\n\nQUESTIONS = json.loads({asked!r})\nmain(QUESTIONS)\n"
+def asking(site: Site, host: Host, left_out: Collection[str] = ()) -> str:
+    """What a host is given on the program's standard input: data, and the digest of the program."""
+    asked = questions(site, host) | {"left_out": sorted(left_out)}
+    return json.dumps({"program": program.digest(), "questions": asked}, sort_keys=True)
 
 
 def answered(said: str) -> HostAnswer:
-    """What a host printed, as an answer."""
+    """What a host printed, as an answer; none when its program is not the one of this kit."""
     try:
-        sections = json.loads(said)
+        answer = json.loads(said)
     except ValueError:
         return HostAnswer(problem="la réponse de l’hôte est tronquée ou illisible")
-    if not isinstance(sections, dict) or not all(
+    if not isinstance(answer, dict) or not isinstance(sections := answer.get("sections"), dict):
+        return HostAnswer(problem="la réponse de l’hôte n’a pas la forme attendue")
+    if answer.get("program") != program.digest():
+        return HostAnswer(
+            problem=f"le programme d’audit de l’hôte n’est pas celui de ce kit : {DEPLOY_FIRST}"
+        )
+    if not all(
         isinstance(one, dict) and len(one.keys() & {"value", "problem"}) == 1 for one in sections.values()
     ):
         return HostAnswer(problem="la réponse de l’hôte n’a pas la forme attendue")
     return HostAnswer(sections)
 
 
-@cache
-def _source() -> str:
-    """The agent's files as one script: what they import of each other is already there."""
-    folder = files("socle.audit.collect")
-    names = sorted(path.name for path in folder.iterdir() if path.name.startswith("agent_"))
-    texts = [folder.joinpath(name).read_text("utf-8") for name in ("agent.py", *names)]
-    return "from __future__ import annotations\n\n" + "\n\n".join(map(_alone, texts))
+def _ask_all(site: Site, names: Collection[str], left_out: Collection[str] = ()) -> dict[str, HostAnswer]:
+    """Some hosts at once, by one certificate that dies within minutes."""
+    with TemporaryDirectory(prefix="socle-audit-") as folder:
+        try:
+            place = vault.place_of(site, catalogue.load())
+            key = vault.audit_key(place, Path(folder))
+        except (SocleError, requests.exceptions.RequestException) as error:
+            problem = f"pas de certificat pour le compte {AUDIT_ACCOUNT} : {error}"
+            return dict.fromkeys(names, HostAnswer(problem=problem))
+        with ThreadPoolExecutor(min(AT_ONCE, max(len(names), 1))) as pool:
+            read = pool.map(lambda name: _ask(site, site.hosts[name], key, left_out), names)
+            return dict(zip(names, read, strict=True))
 
 
-def _alone(source: str) -> str:
-    lines = source.splitlines()
-    for node in ast.parse(source).body:
-        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] in {
-            "__future__",
-            "socle",
-        }:
-            lines[node.lineno - 1 : node.end_lineno] = [""] * (
-                (node.end_lineno or node.lineno) - node.lineno + 1
-            )
-    return "\n".join(lines)
-
-
-def _ask(site: Site, host: Host, left_out: Collection[str] = ()) -> HostAnswer:
-    remote = shlex.join(["sudo", "-n", "python3", "-"])
+def _ask(site: Site, host: Host, key: Path, left_out: Collection[str] = ()) -> HostAnswer:
     try:
         done = subprocess.run(
-            [*ssh(site, host), remote],
-            input=script(site, host, left_out),
+            [*ssh(site, host, AUDIT_ACCOUNT, key), AUDIT_COMMAND],
+            input=asking(site, host, left_out),
             capture_output=True,
             text=True,
             timeout=SECONDS,
             check=False,
+            # The deploying account's certificate is none of an audit's concern.
+            env={**os.environ, ASKING: "1"},
         )
     except subprocess.TimeoutExpired:
         return HostAnswer(problem=f"l’hôte ne répond pas en {SECONDS} s")
     except OSError as error:
         return HostAnswer(problem=f"ssh ne part pas : {error.strerror}")
-    if done.returncode != 0:
-        why = reason(done.stderr, f"ssh finit par {done.returncode}")
-        return HostAnswer(problem=f"session impossible ou coupée : {why}")
-    return answered(done.stdout)
+    if done.returncode == 0:
+        return answered(done.stdout)
+    why = reason(done.stderr, f"ssh finit par {done.returncode}")
+    if any(sign in done.stderr for sign in REFUSED):
+        return HostAnswer(problem=f"l’hôte n’admet pas {AUDIT_ACCOUNT} ({why}) : {DEPLOY_FIRST}")
+    if any(sign in done.stderr for sign in NOT_LAID):
+        return HostAnswer(problem=f"le programme d’audit n’est pas sur l’hôte ({why}) : {DEPLOY_FIRST}")
+    return HostAnswer(problem=f"session impossible ou coupée : {why}")
