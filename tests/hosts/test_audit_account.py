@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from socle.audit import program
-from socle.site.entrance import AUDIT_ACCOUNT, AUDIT_COMMAND
+from socle.site.entrance import AUDIT_ACCOUNT, AUDIT_COMMAND, AUDIT_PROGRAM
 from socle.vault import ssh
 from tests.hosts.test_ssh import Authority, Server, authority, open_text, refused, server
 
@@ -99,3 +100,40 @@ def test_its_certificate_is_worth_nothing_from_elsewhere(
     finally:
         role = ssh.audit_role(authority.place)
         authority.root.write_data(f"{ssh.USER_MOUNT}/roles/{ssh.AUDIT}", data=role)
+
+
+def as_account(server: Server, *words: str, given: str = "") -> subprocess.CompletedProcess[str]:
+    """A command of the account's own, which SSH never gives it."""
+    first = Path(f"/proc/{server.process}/task/{server.process}/children").read_text("ascii").split()[0]
+    enter = ["nsenter", "--target", first, "--mount", "--pid", "chroot", str(server.root)]
+    command = [*enter, "runuser", "-u", AUDIT_ACCOUNT, "--", *words]
+    return subprocess.run(command, input=given, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("touch", MARK),
+        ("id",),
+        ("-s",),
+        ("-e", "/etc/passwd"),
+        ("-u", "alice", "id"),
+        (AUDIT_PROGRAM, "more"),
+        ("/usr/bin/python3", "-I", AUDIT_PROGRAM),
+        ("-g", "adm", AUDIT_PROGRAM),
+        ("PYTHONPATH=/tmp", AUDIT_PROGRAM),
+    ],
+)
+def test_sudo_gives_it_the_program_only(server: Server, words: tuple[str, ...]) -> None:
+    assert json.loads(as_account(server, "sudo", "-n", AUDIT_PROGRAM, given=ANOTHER).stdout)["sections"] == {}
+    done = as_account(server, "sudo", "-n", *words, given=ANOTHER)
+    assert done.returncode != 0
+    assert done.stdout == ""
+    assert as_account(server, "test", "-e", MARK).returncode == 1
+
+
+def test_it_can_write_nowhere_that_matters(server: Server) -> None:
+    assert as_account(server, "test", "-w", "/var/tmp").returncode == 0
+    for path in (AUDIT_PROGRAM, program.COMMANDS, "/usr/local/libexec", "/etc", "/etc/sudoers.d", "/root"):
+        assert as_account(server, "test", "-w", path).returncode == 1, path
+    assert as_account(server, "id", "-nG").stdout.split() == [AUDIT_ACCOUNT]

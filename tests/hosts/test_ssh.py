@@ -116,6 +116,9 @@ class Server:
     port: int
     known_hosts: Path
     plain_key: Path
+    process: int = 0
+    """What its namespaces hang on."""
+    root: Path = Path("/")
 
     def enter(self, login: str, key: Path | None = None, *options: str) -> subprocess.CompletedProcess[str]:
         """Try to run ``id -un`` as an account."""
@@ -195,7 +198,7 @@ def serve(authority: Authority, folder: Path, trusted: str) -> Iterator[Server]:
             process.stdin.write(f"alice:{PASSWORD}\n".encode())
             process.stdin.close()
             answers(port, process, log)
-            yield Server(port, authority.place.state / KNOWN_HOSTS, plain_key)
+            yield Server(port, authority.place.state / KNOWN_HOSTS, plain_key, process.pid, folder / "root")
         finally:
             process.kill()
             process.wait()

@@ -21,6 +21,7 @@ from socle.audit.collect import (
     agent_services,
     agent_system,
     collect,
+    declared,
     declared_hosts,
     session,
 )
@@ -93,7 +94,7 @@ from socle.audit.collect.agent import only_read
 only_read()
 for command in {tries!r}:
     assert subprocess.run(["/bin/sh", "-c", command], stderr=subprocess.DEVNULL).returncode, command
-subprocess.run(["/bin/sh", "-c", "touch /tmp/own && test -e /tmp/own && echo x > /dev/null"], check=True)
+subprocess.run(["/bin/sh", "-c", "test ! -w /tmp && mktemp && echo x > /dev/null"], check=True)
 """
     subprocess.run([sys.executable, "-c", code], check=True, cwd=project_root())
     assert not made.exists()
@@ -147,6 +148,9 @@ def test_every_command_that_is_asked_is_one_that_is_laid(site: Site) -> None:
         known = json.loads(laid[program.COMMANDS]["content"])
         assert set(session.questions(site, host)["hardening"]) == set(known)
         assert laid[AUDIT_PROGRAM]["content"] == program.text()
+        paths = [path for paths in declared.paths(site, host).values() for path in paths]
+        assert len(paths) > 10
+        assert all(path.startswith(agent_services.LAID_BELOW) for path in paths)
 
 
 def wrapped(sections: Any) -> str:

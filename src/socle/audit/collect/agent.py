@@ -115,8 +115,9 @@ def _told(function: Section, questions: Questions) -> dict[str, Any]:
 def only_read() -> None:
     """Take from this process, and from all that it starts, what writes to a file system of the host.
 
-    All mounts are read-only in a mount namespace of its own, /tmp is a new one that dies with it, and nobody
-    in it may mount (mount_setattr(2), capabilities(7)). Sockets and devices stay as they are.
+    All mounts are read-only in a mount namespace of its own, and nobody in it may mount (mount_setattr(2),
+    capabilities(7)). What programs put aside goes to /mnt, which is in memory there and dies with it; /tmp
+    stays the host's, whose room is measured. Sockets and devices stay as they are.
 
     Raises:
         OSError: the kernel refuses.
@@ -127,7 +128,7 @@ def only_read() -> None:
     steps: tuple[Callable[[], int], ...] = (
         lambda: library.mount(b"none", b"/", None, ctypes.c_ulong(private), None),
         lambda: library.syscall(442, -100, b"/", recursive, ctypes.byref(read_only), size),
-        lambda: library.mount(b"tmpfs", b"/tmp", b"tmpfs", ctypes.c_ulong(2 | 4), b"size=64m,mode=1777"),
+        lambda: library.mount(b"tmpfs", b"/mnt", b"tmpfs", ctypes.c_ulong(2 | 4), b"size=64m,mode=1777"),
         lambda: library.prctl(drop_capability, mounting, 0, 0, 0),
     )
     os.unshare(os.CLONE_NEWNS)
@@ -135,6 +136,7 @@ def only_read() -> None:
         if step() != 0:
             number = ctypes.get_errno()
             raise OSError(number, f"le programme ne peut pas s’interdire d’écrire : {os.strerror(number)}")
+    os.environ["TMPDIR"] = "/mnt"
 
 
 def serve(arguments: list[str]) -> None:

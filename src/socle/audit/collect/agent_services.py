@@ -33,7 +33,7 @@ MORE_OVERRIDES = (
     "/etc/ceph/*.conf",
 )
 
-LAID_BELOW = ("/etc/", "/usr/local/", "/var/lib/", "/var/log/")
+LAID_BELOW = ("/etc/", "/usr/", "/var/lib/", "/var/log/")
 """Where roles lay files; what is in others is not looked at."""
 
 
