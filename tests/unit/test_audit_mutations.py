@@ -282,6 +282,18 @@ def test_a_break_on_one_node_is_not_proved_by_the_red_of_another(world: World) -
     assert not rounds.outcomes["b"].also  # it was tried again alone
 
 
+def test_a_side_red_is_not_excused_by_what_is_broken_on_another_node(world: World) -> None:
+    controls = {"a": world.control("a"), "b": world.control("b", also=("c",)), "c": world.control("c")}
+    more = f"{BAD}; printf bad > {world.folder}/n1/c"
+    trials = [
+        world.trial(controls["a"], "n1", more, repair=f"printf good > {world.folder}/n1/c"),
+        world.trial(controls["b"], "n2", BAD),
+    ]
+    rounds = world.rounds(trials, controls)
+    assert rounds.outcomes["a"].also == ("c",)
+    assert rounds.outcomes["b"].also == ()
+
+
 def test_a_setting_that_comes_back_red_is_not_repaired(world: World) -> None:
     controls = {name: world.control(name) for name in ("a", "b")}
     live = LiveMutation(break_=f"printf bad > {world.folder}/n1/a")

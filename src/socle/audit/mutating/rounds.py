@@ -8,7 +8,7 @@ from itertools import zip_longest
 from typing import Final
 
 from socle.audit.judging import judge_all
-from socle.audit.model import Control, Facts, Judgement, Status
+from socle.audit.model import Control, Facts, Finding, Judgement, Status
 from socle.audit.mutating.broken import Bench
 from socle.audit.mutating.interrupts import Interrupts
 from socle.audit.mutating.outcomes import Outcome, Result
@@ -26,7 +26,7 @@ type Tell = Callable[[Outcome], None]
 
 
 class Rounds:
-    """Tries controls one after the other; on different nodes at once where each node alone tells of its own.
+    """Tries controls one after the other; at once those of different nodes, or of different services.
 
     One reading serves twice: it shows the round's settings broken, and those of the round before repaired.
     Whatever is not as awaited is tried again alone, between two readings of a repaired lab, and only that
@@ -83,12 +83,13 @@ class Rounds:
             return
         after = self._judged(self._read([*broken, *self._before(broken)]))
         self._repair(broken)
-        explained = frozenset().union(*(trial.allowed for trial in broken))
+        allowed = frozenset().union(*(trial.allowed for trial in broken))
         repaired = all(
-            trial.control.id in explained or self._as_before(after, trial) for trial in self._before(broken)
+            trial.control.id in allowed or self._as_before(after, trial) for trial in self._before(broken)
         )
+        explained = all(_explained(after[name], broken) for name in self._red(after))
         noticed = all(_noticed(after, trial) for trial in broken)
-        if repaired and noticed and not self._red(after) - explained:
+        if repaired and noticed and explained:
             self._unproved = [one for one in self._unproved if one not in self._before(broken)] + broken
             for trial in broken:
                 self._found(trial, after, started)
@@ -197,26 +198,40 @@ class Rounds:
 
 
 def _phases(trials: Sequence[Trial]) -> Iterator[list[list[Trial]]]:
-    """Queues that go forward together: first one for each node, then each other source by itself."""
+    """Queues that go forward together: one for each node, then one for each service of each other source."""
     nodes: dict[str, list[Trial]] = {}
-    others: dict[frozenset[str], list[Trial]] = {}
+    others: dict[frozenset[str], dict[str, list[Trial]]] = {}
     for trial in trials:
         if trial.by_session:
             nodes.setdefault(trial.node, []).append(trial)
         else:
-            others.setdefault(trial.sources, []).append(trial)
+            service = trial.control.needs[0].partition(".")[0]
+            others.setdefault(trial.sources, {}).setdefault(service, []).append(trial)
     if nodes:
         yield list(nodes.values())
-    for queue in others.values():
-        yield [queue]
+    for services in others.values():
+        yield list(services.values())
+
+
+def _explained(judgement: Judgement, broken: Sequence[Trial]) -> bool:
+    """Whether a red comes with what is broken; where sessions tell, with what is broken on the same node."""
+    if not broken[0].by_session:
+        return any(judgement.control in trial.allowed for trial in broken)
+    return all(
+        any(judgement.control in trial.allowed and _on(trial.node, finding) for trial in broken)
+        for finding in judgement.findings
+    )
+
+
+def _on(node: str, finding: Finding) -> bool:
+    return f"{finding.subject} ".startswith(f"{node} ")
 
 
 def _noticed(after: Mapping[str, Judgement], trial: Trial) -> bool:
     """Whether its control is red, and where sessions tell of it, on its own node."""
     judgement = after[trial.control.id]
     return judgement.status is Status.NON_CONFORME and any(
-        not trial.by_session or f"{finding.subject} ".startswith(f"{trial.node} ")
-        for finding in judgement.findings
+        not trial.by_session or _on(trial.node, finding) for finding in judgement.findings
     )
 
 
