@@ -180,14 +180,14 @@ class World:
                 (folder / node / name).write_text("good")
         self.bench = Bench(folder / "broken.json", lambda _node: [], str(folder / "kept"))
 
-    def control(self, name: str, also: tuple[str, ...] = ()) -> Control:
+    def control(self, name: str, also: tuple[str, ...] = (), source: str = "host") -> Control:
         return Control(
             id=name,
             title_fr=name,
             title_en=name,
             requirements=("9.6.d",),
             claim="full",
-            needs=(f"host.{name}",),
+            needs=(f"{source}.{name}",),
             rule="settings",
             expect={"says": "good"},
             mutate=Mutation(set={"says": "bad"}, also=also, live=LiveMutation(break_="true")),
@@ -204,13 +204,18 @@ class World:
             started=now,
             ended=now,
             tool="test",
-            expected={f"host.{name}": ("n1", "n2") for name in ("a", "b", "c")},
+            expected={
+                f"{source}.{name}": ("n1", "n2") for name in ("a", "b", "c") for source in ("host", "config")
+            },
             facts=tuple(
                 Fact(
-                    name=f"host.{name}", subject=node, value={"says": (self.folder / node / name).read_text()}
+                    name=f"{source}.{name}",
+                    subject=node,
+                    value={"says": (self.folder / node / name).read_text()},
                 )
                 for name in ("a", "b", "c")
                 for node in ("n1", "n2")
+                for source in ("host", "config")
             ),
         )
 
@@ -292,6 +297,23 @@ def test_a_side_red_is_not_excused_by_what_is_broken_on_another_node(world: Worl
     rounds = world.rounds(trials, controls)
     assert rounds.outcomes["a"].also == ("c",)
     assert rounds.outcomes["b"].also == ()
+
+
+def test_files_of_several_components_are_broken_at_once_and_a_red_must_name_its_own(world: World) -> None:
+    controls = {name: world.control(name, source="config") for name in ("a", "b", "c")}
+    names = "echo bad {0} > {0}"
+    trials = [world.trial(controls[name], "n1", names) for name in ("a", "b")]
+    rounds = world.rounds(trials, controls)
+    assert [one.result for one in rounds.outcomes.values()] == [Result.FOUND, Result.FOUND]
+    assert world.readings == 3  # as it is, both broken, both repaired
+    strange = f"chmod 600 {{0}}; printf 'bad {world.folder}/n1/c' > {world.folder}/n1/a"
+    trials = [
+        world.trial(controls["a"], "n1", strange, repair=f"printf good > {world.folder}/n1/a"),
+        world.trial(controls["b"], "n1", names),
+    ]
+    rounds = world.rounds(trials, controls)
+    assert [one.result for one in rounds.outcomes.values()] == [Result.FOUND, Result.FOUND]
+    assert world.readings > 3 + 3  # not believed at once: tried again alone
 
 
 def test_a_setting_that_comes_back_red_is_not_repaired(world: World) -> None:

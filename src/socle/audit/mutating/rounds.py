@@ -20,13 +20,16 @@ READINGS: Final = 3
 PAUSE: Final = 3.0
 """Seconds between them: a reload is not done when systemd says so."""
 
+FILES: Final = "config."
+"""Facts of one component's files on a node: they do not touch each other either."""
+
 type Read = Callable[[Sequence[Trial]], Facts]
 """Reads again what tells of some trials, and nothing else."""
 type Tell = Callable[[Outcome], None]
 
 
 class Rounds:
-    """Tries controls one after the other; at once those of different nodes, or of different services.
+    """Tries controls one after the other; at once those of different nodes, files or services.
 
     One reading serves twice: it shows the round's settings broken, and those of the round before repaired.
     Whatever is not as awaited is tried again alone, between two readings of a repaired lab, and only that
@@ -88,7 +91,7 @@ class Rounds:
             trial.control.id in allowed or self._as_before(after, trial) for trial in self._before(broken)
         )
         explained = all(_explained(after[name], broken) for name in self._red(after))
-        noticed = all(_noticed(after, trial) for trial in broken)
+        noticed = all(_noticed(after, trial, among=broken) for trial in broken)
         if repaired and noticed and explained:
             self._unproved = [one for one in self._unproved if one not in self._before(broken)] + broken
             for trial in broken:
@@ -162,7 +165,7 @@ class Rounds:
 
     def _repair(self, trials: list[Trial]) -> None:
         with self._interrupts.held():
-            for trial in trials:
+            for trial in reversed(trials):
                 try:
                     self._bench.repair(trial.setting)
                 except SocleError as error:
@@ -198,41 +201,44 @@ class Rounds:
 
 
 def _phases(trials: Sequence[Trial]) -> Iterator[list[list[Trial]]]:
-    """Queues that go forward together: one for each node, then one for each service of each other source."""
-    nodes: dict[str, list[Trial]] = {}
-    others: dict[frozenset[str], dict[str, list[Trial]]] = {}
+    """Queues that go forward together: those of nodes, of their components' files, of each other source."""
+    phases: dict[str, dict[str, list[Trial]]] = {"nodes": {}, "files": {}}
     for trial in trials:
-        if trial.by_session:
-            nodes.setdefault(trial.node, []).append(trial)
+        fact = trial.control.needs[0]
+        if not trial.by_session:
+            phase, queue = " ".join(sorted(trial.sources)), fact.partition(".")[0]
+        elif fact.startswith(FILES) and trial.live.files:
+            phase, queue = "files", f"{trial.node} {fact}"
         else:
-            service = trial.control.needs[0].partition(".")[0]
-            others.setdefault(trial.sources, {}).setdefault(service, []).append(trial)
-    if nodes:
-        yield list(nodes.values())
-    for services in others.values():
-        yield list(services.values())
+            phase, queue = "nodes", trial.node
+        phases.setdefault(phase, {}).setdefault(queue, []).append(trial)
+    for queues in phases.values():
+        yield list(queues.values())
+
+
+def _noticed(after: Mapping[str, Judgement], trial: Trial, among: Sequence[Trial] = ()) -> bool:
+    """Whether its control is red, and where sessions tell of it, by what is broken for it."""
+    judgement = after[trial.control.id]
+    return judgement.status is Status.NON_CONFORME and any(
+        not trial.by_session or _comes_of(finding, trial, among) for finding in judgement.findings
+    )
 
 
 def _explained(judgement: Judgement, broken: Sequence[Trial]) -> bool:
-    """Whether a red comes with what is broken; where sessions tell, with what is broken on the same node."""
+    """Whether a red comes with what is broken, every finding of it where sessions tell."""
+    allowing = [trial for trial in broken if judgement.control in trial.allowed]
     if not broken[0].by_session:
-        return any(judgement.control in trial.allowed for trial in broken)
-    return all(
-        any(judgement.control in trial.allowed and _on(trial.node, finding) for trial in broken)
-        for finding in judgement.findings
-    )
+        return bool(allowing)
+    return all(any(_comes_of(finding, trial, broken) for trial in allowing) for finding in judgement.findings)
 
 
-def _on(node: str, finding: Finding) -> bool:
-    return f"{finding.subject} ".startswith(f"{node} ")
-
-
-def _noticed(after: Mapping[str, Judgement], trial: Trial) -> bool:
-    """Whether its control is red, and where sessions tell of it, on its own node."""
-    judgement = after[trial.control.id]
-    return judgement.status is Status.NON_CONFORME and any(
-        not trial.by_session or _on(trial.node, finding) for finding in judgement.findings
-    )
+def _comes_of(finding: Finding, trial: Trial, among: Sequence[Trial]) -> bool:
+    """Whether it is on the trial's node, and names its file if something else is broken there as well."""
+    if not f"{finding.subject} ".startswith(f"{trial.node} "):
+        return False
+    told = f"{finding.subject} {finding.found}"
+    alone = all(one is trial or one.node != trial.node for one in among)
+    return alone or any(file in told for file in trial.live.files)
 
 
 def _seen(judgement: Judgement) -> tuple[Status, frozenset[str]]:

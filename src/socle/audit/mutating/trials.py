@@ -55,18 +55,17 @@ def planned(site: Site, controls: Iterable[Control]) -> list[Trial]:
         SocleError: the site has no host of the component.
     """
     taken: Counter[str] = Counter()
-    trials = []
-    for control in controls:
-        live = control.mutate.live
-        if live is None:
-            continue
-        hosts = _hosts(site, live)
+    trials: dict[str, Trial] = {}
+    live = [(control, control.mutate.live) for control in controls if control.mutate.live]
+    places = {control.id: _hosts(site, how) for control, how in live}
+    for control, how in sorted(live, key=lambda one: len(places[one[0].id])):
+        hosts = places[control.id]
         if not hosts:
-            raise SocleError(f"no host of {live.component or live.host}", where=control.id)
+            raise SocleError(f"no host of {how.component or how.host}", where=control.id)
         node = min(hosts, key=lambda name: (taken[name], hosts.index(name)))
         taken[node] += 1
-        trials.append(Trial(control, live, node, sources_of(control)))
-    return trials
+        trials[control.id] = Trial(control, how, node, sources_of(control))
+    return [trials[control.id] for control, _how in live]
 
 
 def sources_of(control: Control) -> frozenset[str]:
