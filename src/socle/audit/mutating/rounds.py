@@ -22,6 +22,8 @@ PAUSE: Final = 3.0
 
 FILES: Final = "config."
 """Facts of one component's files on a node: they do not touch each other either."""
+OF_ALL: Final = ("config.drift", "config.overrides")
+"""Those of the files of all components."""
 
 type Read = Callable[[Sequence[Trial]], Facts]
 """Reads again what tells of some trials, and nothing else."""
@@ -207,7 +209,7 @@ def _phases(trials: Sequence[Trial]) -> Iterator[list[list[Trial]]]:
         fact = trial.control.needs[0]
         if not trial.by_session:
             phase, queue = " ".join(sorted(trial.sources)), fact.partition(".")[0]
-        elif fact.startswith(FILES) and trial.live.files:
+        elif fact.startswith(FILES) and fact not in OF_ALL and trial.live.files:
             phase, queue = "files", f"{trial.node} {fact}"
         else:
             phase, queue = "nodes", trial.node
