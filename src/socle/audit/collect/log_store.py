@@ -39,11 +39,12 @@ def stores(site: Site, answers: Mapping[str, HostAnswer]) -> Iterator[Fact]:
 def _store(
     site: Site, said: dict[str, Any], keys: Mapping[str, str], head: Mapping[str, Any] | None
 ) -> dict[str, Any]:
-    measured = Measured(**said.pop("measured"))
+    told = {name: value for name, value in said.items() if name != "measured"}
+    measured = Measured(**said["measured"])
     now = datetime.now(UTC).timestamp()
     last = json.loads(measured.seals[-1])["time"] if measured.seals else None
     return {
-        **said,
+        **told,
         "faults": judged(site, measured, checker(keys), Head(**head) if head else None),
         "seals": len(measured.seals),
         "last_seal": last,
