@@ -192,5 +192,5 @@ class Bench:
         )
 
     def _failed(self, setting: Broken, done: subprocess.CompletedProcess[str]) -> SocleError:
-        said = (done.stderr or done.stdout).strip().splitlines() or [f"ended with {done.returncode}"]
-        return SocleError(said[-1][:200], where=self._where(setting))
+        said = " ".join((done.stderr or done.stdout).split()) or f"ended with {done.returncode}"
+        return SocleError(said[:200], where=self._where(setting))

@@ -160,7 +160,7 @@ class Rounds:
             try:
                 self._bench.breaks(trial.setting)
             except SocleError as error:
-                self._bench.repair(trial.setting)
+                self._repair([trial])
                 self._ended(trial, Result.NOT_BROKEN, error.what)
                 return False
         return True
