@@ -16,7 +16,7 @@ from tests.lab.deployed import ROOT, SOCLE, Lab
 
 pytestmark = pytest.mark.lab
 
-SAMPLE, SEED = 8, 5
+SAMPLE, SEED = 8, 3343
 SECONDS = 150
 ONE = "ssh-sessions"
 FILE = "/etc/ssh/sshd_config.d/05-socle-hardening.conf"
