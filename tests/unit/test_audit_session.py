@@ -259,16 +259,22 @@ def test_a_session_that_fails_says_why(
         assert words[words.index("-l") + 1] == "socle-audit"
 
 
-def test_without_a_certificate_no_host_is_asked(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("said", "problem"),
+    [("OpenBao is sealed", "OpenBao is sealed)"), ("error:\n\t* permission denied\n", "déployer d’abord")],
+)
+def test_without_a_certificate_no_host_is_asked(
+    site: Site, monkeypatch: pytest.MonkeyPatch, said: str, problem: str
+) -> None:
     def refused(_place: Any, _folder: Path) -> Path:
-        raise SocleError("OpenBao is sealed")
+        raise SocleError(said)
 
     monkeypatch.setattr(vault, "audit_key", refused)
     session.new_pass()
     found = session.read_hosts(site)
     session.new_pass()
     assert set(found) == set(site.hosts)
-    assert all("OpenBao is sealed" in (one.problem or "") for one in found.values())
+    assert all(problem in (one.problem or "") for one in found.values())
 
 
 def test_no_file_of_the_agent_takes_a_name_of_another() -> None:

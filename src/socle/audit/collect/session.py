@@ -143,7 +143,9 @@ def _ask_all(site: Site, names: Collection[str], left_out: Collection[str] = ())
             place = vault.place_of(site, catalogue.load())
             key = vault.audit_key(place, Path(folder))
         except (SocleError, requests.exceptions.RequestException) as error:
-            problem = f"pas de certificat pour le compte {AUDIT_ACCOUNT} : {error}"
+            why = " ".join(str(error).split())
+            todo = f" : {DEPLOY_FIRST}" if "permission denied" in why else ""
+            problem = f"pas de certificat pour le compte {AUDIT_ACCOUNT} ({why}){todo}"
             return dict.fromkeys(names, HostAnswer(problem=problem))
         with ThreadPoolExecutor(min(AT_ONCE, max(len(names), 1))) as pool:
             read = pool.map(lambda name: _ask(site, site.hosts[name], key, left_out), names)
