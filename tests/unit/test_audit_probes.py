@@ -21,6 +21,7 @@ from socle.audit.model import Fact, Facts, Status
 from socle.audit.probe import PROBES, chosen, openbao, raw_image, with_probes
 from socle.audit.probe.canaries import Canaries
 from socle.audit.probe.journal import Made, held
+from socle.audit.probe.running import remove_left
 from socle.cli.app import run
 from socle.errors import ExitCode, SocleError
 from socle.paths import project_root
@@ -32,6 +33,7 @@ from tests.unit.openbao_server import begun
 
 ONE, TWO = Made("tenant", "canary-one"), Made("person", "audit_canary")
 SECRET = "a canary's password"
+SITE = load(project_root() / "inventories/lab")
 GUIDE = project_root() / "docs/auditor/sondes.md"
 
 
@@ -78,7 +80,7 @@ def test_two_runs_do_not_clean_up_after_each_other() -> None:
 @pytest.mark.usefixtures("state")
 def test_nothing_but_a_canary_is_ever_removed() -> None:
     with held("lab") as journal, pytest.raises(SocleError, match="no canary"):
-        Canaries(load(project_root() / "inventories/lab"), journal).remove("t-210000014")
+        Canaries(SITE, journal).remove("t-210000014")
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +104,24 @@ def test_openbao_asks_for_the_second_factor_and_locks(place: vault.Place) -> Non
     openbao.remove(place)
     logins = vault.auditor_client(place).list("auth/userpass/users")
     assert not logins or openbao.canary.LOGIN not in logins["data"]["keys"]
+    assert openbao.log_in(place, SECRET) == "refused"
+
+
+def test_the_next_run_removes_the_account_that_a_killed_one_left(place: vault.Place) -> None:
+    child = os.fork()
+    if child == 0:
+        with held(place.site) as journal:
+            Canaries(SITE, journal).announce(Made("person", openbao.canary.LOGIN))
+            speaker = vault.canary_client(place)
+            speaker.write_data(openbao.canary.USER, data={"password": SECRET})
+            os.kill(os.getpid(), signal.SIGKILL)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    assert openbao.log_in(place, SECRET) == "second factor", "it was left"
+    with held(place.site) as journal:
+        canaries = Canaries(SITE, journal)
+        canaries.place = place
+        assert remove_left(canaries) == (openbao.canary.LOGIN,)
+        assert journal.left() == ()
     assert openbao.log_in(place, SECRET) == "refused"
 
 

@@ -54,12 +54,12 @@ def run(site: Site, probes: Iterable[Probe] = PROBES, tell: Tell = lambda _text:
     """
     with held(site.name) as journal:
         canaries = Canaries(site, journal)
-        _clean(canaries)
+        remove_left(canaries)
         ground = Ground(site, canaries)
         try:
             return collect(site, "live", [_collector(probe, ground) for probe in probes], tell)
         finally:
-            _clean(canaries)
+            remove_left(canaries)
 
 
 def clean(site: Site) -> tuple[str, ...]:
@@ -69,10 +69,11 @@ def clean(site: Site) -> tuple[str, ...]:
         SocleError: as ``run``.
     """
     with held(site.name) as journal:
-        return _clean(Canaries(site, journal))
+        return remove_left(Canaries(site, journal))
 
 
-def _clean(canaries: Canaries) -> tuple[str, ...]:
+def remove_left(canaries: Canaries) -> tuple[str, ...]:
+    """Remove what the journal names, the last first; the names of what was removed."""
     left = canaries.journal.left()
     for made in left:
         match made.kind:
