@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -142,6 +143,17 @@ def test_an_audit_that_cannot_be_done_is_told(
         day()
     assert heard(journal) == ["L’audit quotidien de lab n’a pas abouti : lab: does not answer"]
     assert not (state_dir(site.name) / daily.LAST).exists()
+
+
+def test_files_that_are_not_valid_any_more_are_told(tmp_path: Path, journal: socket.socket) -> None:
+    folder = tmp_path / "site"
+    shutil.copytree(project_root() / "inventories/lab", folder)
+    (folder / "site.yml").write_text("title: 3\n")
+    with pytest.raises(SocleError):
+        daily.loaded("lab", lambda: load(folder), tmp_path / "journal")
+    assert heard(journal) == [
+        "L’audit quotidien de lab n’a pas abouti : les fichiers du site ne sont pas valides"
+    ]
 
 
 def test_what_could_not_be_told_is_told_again(

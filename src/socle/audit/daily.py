@@ -34,6 +34,20 @@ class Day:
     alarm: tuple[str, ...]
 
 
+def loaded(name: str, load: Callable[[], Site], journal: Path = alerts.JOURNAL) -> Site:
+    """The site whose day it is. Files that are not valid any more are told to the journal: they name nobody.
+
+    Raises:
+        SocleError: as ``load`` does.
+    """
+    try:
+        return load()
+    except SocleError:
+        text = f"L’audit quotidien de {name} n’a pas abouti : les fichiers du site ne sont pas valides"
+        alerts.to_journal(name, [text], journal)
+        raise
+
+
 def run(site: Site, tell: Tell = lambda _name: None, journal: Path = alerts.JOURNAL) -> Day:
     """Do it once. Only the live audit is done, which reads and changes nothing.
 

@@ -52,10 +52,10 @@ def daily(context: typer.Context) -> None:
 
     Exit code: 10 when something is worse.
     """
-    from socle.audit.daily import run  # noqa: PLC0415 - loads slowly
+    from socle.audit.daily import loaded, run  # noqa: PLC0415 - loads slowly
 
     given = options(context)
-    site = given.load()
+    site = loaded(given.site, given.load)
     with err.status("reading") as status:
         day = run(site, tell=lambda name: status.update(f"{name} read"))
     if given.json:
