@@ -6,6 +6,7 @@ import json
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -143,6 +144,20 @@ def test_a_tenant_gets_its_own_events_and_nothing_of_others(lab: Lab, cloud: Any
         strangers = set().union(*(ids for other, ids in projects.items() if other != siren))
         assert not [event for event in events if event["who"]["project"] in strangers]
     assert len(set().union(*told.values())) == sum(len(ids) for ids in told.values())
+
+
+def test_a_copy_is_what_was_sealed_and_proves_itself(lab: Lab, tmp_path: Path) -> None:
+    for _run in range(2):
+        told = json.loads(lab.socle("--json", "logs", "copy", str(tmp_path)).stdout)
+        assert told
+        assert all(one["faults"] == [] and one["files"] >= len(lab.site.hosts) for one in told.values())
+    (folder,) = (tmp_path / host for host in told)
+    path = max(folder.glob("*/*.jsonl"), key=lambda file: file.stat().st_size)
+    path.chmod(0o600)
+    path.write_bytes(path.read_bytes().replace(b'"node"', b'"edon"', 1))
+    done = lab.socle("logs", "copy", str(tmp_path), check=False)
+    assert done.returncode == 1
+    assert path.name in done.stdout + done.stderr
 
 
 def test_tampering_is_found_and_the_store_is_well_again(lab: Lab, store: str) -> None:
