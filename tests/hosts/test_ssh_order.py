@@ -130,14 +130,16 @@ def authority(tmp_path: Path) -> Path:
 
 
 def test_the_authority_is_known_before_keys_are_refused() -> None:
-    (first, text), (second, settings) = laid("ssh-ed25519 AAAA")
+    (first, text), (second, settings), (third, held) = laid("ssh-ed25519 AAAA")
     assert (first, text) == ("/etc/ssh/socle_user_authority.pub", "ssh-ed25519 AAAA\n")
     assert second.endswith("/05-socle-hardening.conf")
     assert "AuthorizedKeysFile none" in settings
+    assert third.endswith("/90-socle-audit.conf")
+    assert "ForceCommand" in held
 
 
 @pytest.mark.parametrize("restarted", [False, True], ids=["as-it-runs", "restarted"])
-@pytest.mark.parametrize("steps", [0, 1, 2])
+@pytest.mark.parametrize("steps", [0, 1, 2, 3])
 def test_a_run_that_was_killed_between_two_steps_comes_in_again(
     node: Node, authority: Path, steps: int, restarted: bool
 ) -> None:

@@ -233,6 +233,14 @@ def test_each_difference_is_found(path: str, change: dict[str, Any], what: str) 
     assert [(one.path, one.what) for one in declared.differences(WANTED, found)] == [(path, what)]
 
 
+@pytest.mark.parametrize(("name", "is_declared"), [("nova-b", True), ("nova", True), ("nova-c", False)])
+def test_the_account_that_a_rotation_uses_in_turn_is_declared_too(name: str, is_declared: bool) -> None:
+    wanted, found = json.loads(json.dumps(WANTED)), as_wanted()
+    wanted["nova"]["/etc/nova/nova.conf"]["options"]["keystone_authtoken.username"] = "nova"
+    found["/etc/nova/nova.conf"]["options"]["keystone_authtoken.username"] = name
+    assert (not list(declared.differences(wanted, found))) is is_declared
+
+
 def test_a_file_that_was_not_read_is_a_difference() -> None:
     found = as_wanted()
     del found["/usr/local/sbin/x"]
