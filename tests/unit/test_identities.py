@@ -283,7 +283,8 @@ def test_the_auditing_machine_reads_settings_and_no_secret(cloud: Cloud) -> None
     found = capabilities_of(cloud, speaker.token, paths)
     assert found == {path: allowed(rules, path) for path in paths}
     assert {path for path, can in found.items() if not can <= {"read", "list", "sudo"}} == {
-        "auth/token/lookup-accessor"  # a look-up by its method alone
+        "auth/token/lookup-accessor",  # a look-up by its method alone
+        "ssh_user/sign/audit",  # ten minutes at one read-only program of each host
     }
     secret = (
         "kv/data",
