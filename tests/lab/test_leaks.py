@@ -19,7 +19,7 @@ import pytest
 from socle import catalogue, tenants, vault
 from socle.paths import cache_dir, project_root, state_dir
 from socle.vault.login import token_of
-from stacks import tenant as tenant_stack
+from stacks.tenant.plan import plan_of
 from tests.lab.deployed import Lab
 from tests.lab.leaks import Arguments, in_files, in_git, spellings
 
@@ -62,7 +62,7 @@ def of_tenants(lab: Lab) -> Iterator[str]:
     """Passwords and application credentials of all tenants."""
     speaker = tenants.session_of(lab.site).vault()
     for siren in lab.site.tenants:
-        below = tenant_stack.plan_of(lab.site, siren).environments
+        below = plan_of(lab.site, siren).environments
         for path in (siren, *(f"{siren}/{environment.name}" for environment in below)):
             answer: Any = speaker.read(f"kv/data/tenants/{path}")
             found = answer["data"]["data"] if answer else {}
