@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -151,8 +152,8 @@ def test_sudo_gives_it_the_program_only(node: str, command: str) -> None:
 @each_node
 def test_its_environment_does_not_reach_the_program(node: str) -> None:
     asked = '{"program": "another", "questions": {}}'
-    words = f"sh -c \"echo '{asked}' | PYTHONPATH=/tmp PYTHONSTARTUP=/tmp/x PYTHONINSPECT=1 {AUDIT_COMMAND}\""
-    done = as_account(node, words)
+    line = f"echo '{asked}' | PYTHONPATH=/tmp PYTHONSTARTUP=/tmp/x PYTHONINSPECT=1 {AUDIT_COMMAND}"
+    done = as_account(node, f"sh -c {shlex.quote(line)}")
     assert json.loads(done.stdout)["program"] == program.digest()
     refused = as_account(node, f"sudo -n PYTHONPATH=/tmp {AUDIT_PROGRAM}")
     assert refused.rc != 0
