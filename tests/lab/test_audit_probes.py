@@ -47,6 +47,7 @@ def test_a_killed_run_is_cleaned_up_by_the_next_and_all_probes_hold(lab: Lab, cl
     assert set(there) <= names
     assert canaries(cloud), "a killed run removes nothing by itself"
     done = lab.socle("--json", "audit", "probe", *QUICK, check=False)
+    assert done.stdout, (done.returncode, done.stderr)
     said = json.loads(done.stdout)
     assert {one["control"]: one["status"] for one in said["audit"]["judgements"]} == dict.fromkeys(
         ("probe-keystone-lockout", "probe-keystone-token", "probe-openbao-token", "probe-second-factor",

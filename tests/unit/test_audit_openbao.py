@@ -107,7 +107,7 @@ TENANTS = [
     {"domain": "t-two", "has_servers": False, "gone": False},
     {"domain": "t-old", "has_servers": False, "gone": True},
 ]
-KEYS = {"mount": "tenants", "as": "wanted"}
+KEYS = {"mount": "tenants", "as": "wanted", "own": "provider"}
 
 
 @pytest.mark.parametrize(
@@ -119,6 +119,7 @@ KEYS = {"mount": "tenants", "as": "wanted"}
         (["t-one.1", "t-one.2"], ["t-one"]),
         (["t-one.1", "t-two.2", "t-two.3"], ["t-two"]),
         (["t-one.1", "shared.2"], ["shared"]),
+        (["t-one.1", "provider.2"], []),
     ],
 )
 def test_each_tenant_has_one_key(names: list[str], wrong: list[str]) -> None:

@@ -241,6 +241,14 @@ def test_the_account_that_a_rotation_uses_in_turn_is_declared_too(name: str, is_
     assert (not list(declared.differences(wanted, found))) is is_declared
 
 
+def test_the_number_of_a_key_of_a_ring_is_no_difference() -> None:
+    ring = {f"/etc/keystone/fernet-keys/{number}": {"state": "file"} for number in (0, 1)}
+    moved = {path: {"state": "absent"} for path in ring}
+    assert not list(declared.differences({"keystone": ring}, moved))
+    other = {"/etc/keystone/fernet-keys/x": {"state": "file"}}
+    assert list(declared.differences({"keystone": other}, {path: {"state": "absent"} for path in other}))
+
+
 def test_a_file_that_was_not_read_is_a_difference() -> None:
     found = as_wanted()
     del found["/usr/local/sbin/x"]

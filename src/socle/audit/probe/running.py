@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from typing import Final
+
+from openstack.exceptions import SDKException
 
 from socle.audit.collect import Collector, collect
 from socle.audit.model import Facts
@@ -24,6 +27,10 @@ PROBES: Final[tuple[Probe, ...]] = (
 PERMISSION: Final = (
     "agit sur des canaris faits pour elle par le compte de déploiement, en leur nom, et sur rien d’autre"
 )
+
+TRIES: Final = 4
+PAUSE: Final = 3
+"""Seconds between tries."""
 
 type Tell = Callable[[str], None]
 
@@ -78,13 +85,26 @@ def remove_left(canaries: Canaries) -> tuple[str, ...]:
     for made in left:
         match made.kind:
             case "tenant":
-                canaries.remove(made.name)
+                _remove_tenant(canaries, made.name)
             case "person":
                 openbao.remove(canaries.place)
             case "wire":
                 wire.remove(canaries.site, made.name)
         canaries.journal.forget(made)
     return tuple(made.name for made in left)
+
+
+def _remove_tenant(canaries: Canaries, name: str) -> None:
+    """Remove a tenant; a request of a run that was just killed may still be on its way, and disturb a try."""
+    for tries_left in reversed(range(TRIES)):
+        try:
+            canaries.remove(name)
+        except (SocleError, SDKException):
+            if not tries_left:
+                raise
+            time.sleep(PAUSE)
+        else:
+            return
 
 
 def _collector(probe: Probe, ground: Ground) -> Collector:
