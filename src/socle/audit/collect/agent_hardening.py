@@ -18,12 +18,13 @@ def hardening(questions: Questions) -> list[dict[str, str]]:
     """What the command of each rule prints, in the order of the questions; one that cannot run says why."""
     known = set(json.loads(text(KNOWN_COMMANDS)))
     unknown = {"problem": "commande que le déploiement n’a pas laissée sur l’hôte : déployer d’abord"}
-    # Rules share commands, some of which walk through all files.
-    said = {
-        command: _printed(command) if command in known else unknown
-        for command in dict.fromkeys(questions["hardening"])
-    }
-    return [said[command] for command in questions["hardening"]]
+    said = all_printed([command for command in questions["hardening"] if command in known])
+    return [said.get(command, unknown) for command in questions["hardening"]]
+
+
+def all_printed(commands: list[str]) -> dict[str, dict[str, str]]:
+    """What each command prints; rules share commands, so each runs once."""
+    return {command: _printed(command) for command in dict.fromkeys(commands)}
 
 
 def _printed(command: str) -> dict[str, str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from socle.audit.collect.agent import Unread, output
-from socle.audit.collect.agent_hardening import hardening as said_of
+from socle.audit.collect.agent_hardening import all_printed
 from socle.audit.collect.agent_network import firewall
 from socle.audit.collect.collector import Collector, FactKind, of_site
 from socle.audit.collect.firewall_rules import loaded
@@ -50,8 +50,8 @@ def _hardening(site: Site, needs_kernel: bool) -> dict[str, Any]:
     if needs_kernel and shared:
         raise Unread("ce poste partage le noyau et les disques de la machine qui le porte")
     wanted = [check for check in rules(site, shared) if (check.rule.needs is not None) is needs_kernel]
-    texts = said_of({"hardening": [check.command for check in wanted]})
-    return judged(wanted, texts)
+    said = all_printed([check.command for check in wanted])
+    return judged(wanted, [said[check.command] for check in wanted])
 
 
 def rules(site: Site, shared: bool) -> list[Check]:
