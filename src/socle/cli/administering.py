@@ -9,10 +9,9 @@ import typer
 
 from socle import vault
 from socle.cli.app import app, examples, options
-from socle.cli.custodians import new_password, place_of, shares_of, tell
+from socle.cli.custodians import hand_over, new_password, place_of, shares_of, tell
 from socle.deploy import lock
 from socle.errors import ExitCode, SocleError
-from socle.vault import qrcode
 
 cloud_app = typer.Typer(help="The provider's administrators at Keystone.", no_args_is_help=True)
 app.add_typer(cloud_app, name="cloud")
@@ -41,9 +40,7 @@ def enrol(
     password = new_password(login)
     with lock.hold(place.state / "lock"):
         made = enrolment.enrol(tenants.session_of(site), place, shares_of(place), login, password)
-    tell(f"{login} is enrolled. Let the authenticator read this now; it is not shown again:")
-    sys.stdout.write(qrcode.drawn(made.picture))
-    tell(made.url)
+    hand_over(login, made)
 
 
 @cloud_app.command(

@@ -185,6 +185,11 @@ def enrol(
     password = new_password(login)
     with lock.hold(place.state / "lock"):
         made = people.enrol(place, shares_of(place), login, password)
+    hand_over(login, made)
+
+
+def hand_over(login: str, made: people.Enrolment) -> None:
+    """Show the authenticator's address and QR code of somebody who was enrolled, once."""
     tell(f"{login} is enrolled. Let the authenticator read this now; it is not shown again:")
     sys.stdout.write(qrcode.drawn(made.picture))
     tell(made.url)
