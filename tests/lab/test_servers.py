@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 import time
 import urllib.error
 import urllib.parse
@@ -12,8 +13,12 @@ from typing import Any
 
 import pytest
 
+from socle.catalogue import Catalogue
+from socle.lab.plan import veth_name
 from stacks.tenant.plan import domain_name
 from tests.lab.guests import starts_from
+from tests.lab.logins import on_python
+from tests.lab.wire import Capture
 from tests.waiting import eventually
 
 
@@ -230,3 +235,49 @@ def geneve_packets(lab: Any) -> int:
     """Packets that left cmp1 by its tunnel to cmp2, as counted now; OVSDB tells it seconds later."""
     shown = lab.on("cmp1", "ovs-ofctl -O OpenFlow15 dump-ports br-int ovn-cmp2-0")
     return int(re.findall(r"tx pkts=(\d+)", shown)[0])
+
+
+def test_a_guest_moves_while_it_runs_and_its_memory_is_not_to_be_read_on_the_way(
+    lab: Any, cloud: Any, components: Catalogue, neighbours: list[Any]
+) -> None:
+    server = cloud.compute.get_server(neighbours[0].id)
+    here, there = server.hypervisor_hostname, cloud.compute.get_server(neighbours[1].id).hypervisor_hostname
+    address = next(ip.floating_ip_address for ip in cloud.network.ips(fixed_ip_address=fixed(server)))
+    marker = f"socle-{secrets.token_hex(16)}"
+    eventually(partial(ask, lab, address, "fetch", url=f"http://127.0.0.1/{marker}"), seconds=60)
+    assert remembers(lab, here, server, marker)
+    cables = [veth_name(lab.site.name, node, "admin") for node in ("cmp1", "cmp2")]
+    with Capture(cables) as running:
+        cloud.compute.live_migrate_server(server, host=there, block_migration=False)
+        moved = eventually(
+            lambda: cloud.compute.get_server(server.id),
+            lambda s: s.status != "MIGRATING" and not s.task_state,
+            seconds=180,
+        )
+    assert (moved.status, moved.hypervisor_hostname) == ("ACTIVE", there)
+    assert running.lost == 0
+    listeners = components["nova_compute"].listeners
+    control, stream = listeners["libvirt"], listeners["migration"]
+    ports = {control.port, *range(stream.port, (stream.last_port or stream.port) + 1)}
+    ways = {(c.port, c.kind) for c in running.conversations() if c.port in ports}
+    assert {kind for _port, kind in ways} == {"tls"}, ways
+    assert len(ways) > 1, "libvirt's word and the memory itself go by ports of their own"
+    assert not [cable for cable, frame in running.frames if marker.encode() in frame]
+    # It was moved, not started again.
+    assert remembers(lab, there, server, marker)
+    assert eventually(partial(facts, lab, address), has_metadata, seconds=60)["instance"] == server.id
+
+
+def remembers(lab: Any, node: str, server: Any, word: str) -> bool:
+    """Whether a word is in the memory of a guest, read from its QEMU on the node."""
+    script = (
+        "import re, subprocess\n"
+        f"pid = subprocess.check_output(['pgrep', '-f', 'qemu.*{server.id}'], text=True).split()[0]\n"
+        "maps = open(f'/proc/{pid}/maps').read()\n"
+        "areas = [(int(a, 16), int(b, 16)) for a, b in re.findall('^(\\w+)-(\\w+) rw', maps, re.MULTILINE)]\n"
+        "start, end = max(areas, key=lambda area: area[1] - area[0])\n"
+        "with open(f'/proc/{pid}/mem', 'rb', 0) as memory:\n"
+        "    memory.seek(start)\n"
+        f"    print(any(b'{word}' in memory.read(1 << 24) for _ in range(start, end, 1 << 24)))\n"
+    )
+    return on_python(lab, node, script) == "True"
