@@ -13,17 +13,22 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from socle.audit import controls as control_files
 from socle.audit.model import Control, Fact, Facts, LiveMutation, Mutation
 from socle.audit.mutating.broken import Bench, Broken
 from socle.audit.mutating.interrupts import Interrupts
 from socle.audit.mutating.outcomes import MutationExit, Mutations, Outcome, Result
 from socle.audit.mutating.rounds import Rounds
 from socle.audit.mutating.trials import SESSIONS, Trial
-from socle.errors import SocleError
+from socle.cli.app import INTERRUPTED, run
+from socle.errors import ExitCode, SocleError
+from socle.paths import project_root
 
+LAB = project_root() / "inventories/lab"
 DRIVER = """
 import sys
 from pathlib import Path
@@ -224,10 +229,20 @@ class World:
         live = LiveMutation.model_validate({"break": breaks.format(*files), "files": files} | more)
         return Trial(control, live, node, SESSIONS)
 
-    def rounds(self, trials: Sequence[Trial], controls: dict[str, Control]) -> Rounds:
+    def rounds(
+        self, trials: Sequence[Trial], controls: dict[str, Control], until: float | None = None
+    ) -> Rounds:
+        self.settled: list[list[str]] = []
         with Interrupts() as interrupts:
             rounds = Rounds(
-                controls, self.read(), bench=self.bench, read=self.read, interrupts=interrupts, pause=0
+                controls,
+                self.read(),
+                bench=self.bench,
+                read=self.read,
+                interrupts=interrupts,
+                settled=lambda outcomes: self.settled.append([one.control for one in outcomes]),
+                until=until,
+                pause=0,
             )
             rounds.run(trials)
         return rounds
@@ -249,6 +264,24 @@ def test_what_is_broken_is_found_and_one_reading_serves_two(world: World) -> Non
     assert {name: one.result for name, one in rounds.outcomes.items()} == dict.fromkeys("abc", Result.FOUND)
     assert not rounds.changed
     assert world.readings == 4  # as it is, a and c broken, b broken, all repaired
+    assert world.bench.broken() == []
+
+
+def test_an_outcome_is_settled_once_its_setting_is_seen_repaired(world: World) -> None:
+    controls = {name: world.control(name) for name in ("a", "b")}
+    world.rounds([world.trial(controls[name], "n1", BAD) for name in ("a", "b")], controls)
+    assert world.settled == [[], ["a"], ["a", "b"]]
+
+
+def test_nothing_is_broken_once_the_time_is_over(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(100))
+    monkeypatch.setattr("socle.audit.mutating.rounds.time.monotonic", lambda: next(clock))
+    controls = {name: world.control(name) for name in ("a", "b")}
+    trials = [world.trial(controls[name], "n1", BAD) for name in ("a", "b")]
+    rounds = world.rounds(trials, controls, until=1)
+    assert list(rounds.outcomes) == ["a"]
+    assert rounds.outcomes["a"].result is Result.FOUND
+    assert world.settled[-1] == ["a"]
     assert world.bench.broken() == []
 
 
@@ -347,6 +380,43 @@ def test_the_gravest_decides_the_exit_code() -> None:
     assert code(Result.FOUND, Result.NOT_LIVE) == MutationExit.FOUND
     assert code(Result.FOUND, Result.NOT_GREEN) == MutationExit.NOT_TRIED
     assert code(Result.NOT_BROKEN, Result.MISSED) == MutationExit.MISSED
+    left = Mutations("lab", now, now, (Outcome("a", Result.FOUND),), left=("b",))
+    assert left.exit_code == MutationExit.NOT_TRIED
     assert code(Result.FOUND, also=("b",)) == MutationExit.MISSED
     assert code(Result.MISSED, Result.NOT_REPAIRED) == MutationExit.NOT_REPAIRED
     assert code(Result.FOUND, broken=("a : ctl1",)) == MutationExit.NOT_REPAIRED
+
+
+def test_a_run_goes_on_after_another_and_what_is_tried_again_counts() -> None:
+    first, last = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
+    found, missed = Outcome("a", Result.FOUND, also=("c",)), Outcome("b", Result.MISSED)
+    earlier = Mutations("lab", first, first, (found, missed), repaired=("b : n1",), left=("c",))
+    assert Mutations.of_json(json.loads(json.dumps(earlier.as_json()))) == earlier
+    again, more = Outcome("b", Result.FOUND), Outcome("c", Result.FOUND)
+    both = Mutations("lab", last, last, (more, again)).after(earlier).ordered(["a", "b", "c"])
+    assert both == Mutations("lab", first, last, (found, again, more), repaired=("b : n1",))
+
+
+def test_the_command_tries_what_the_results_do_not_hold_and_writes_on_the_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = tmp_path / "mutations.json"
+    words = ["--site", str(LAB), "audit", "mutations", "--results", str(results), "--resume"]
+    every = list(control_files.load())
+    asked: list[list[str]] = []
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def killed(_site: object, chosen: Sequence[Control], *_: object, **more: Any) -> Mutations:
+        asked.append([one.id for one in chosen])
+        more["record"](Mutations("lab", moment, moment, (Outcome(asked[-1][0], Result.FOUND),)))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("socle.audit.mutating.running.mutate", killed)
+    for more in ([], [], ["--control", every[0]]):
+        assert run([*words, *more]) == INTERRUPTED
+    assert asked == [every, every[1:], [every[0]]]
+    told = json.loads(results.read_text("utf-8"))
+    assert [one["control"] for one in told["outcomes"]] == every[:2]
+    results.write_text(json.dumps(told | {"site": "other"}), encoding="utf-8")
+    assert run(words) == ExitCode.FAILED
+    assert len(asked) == 3

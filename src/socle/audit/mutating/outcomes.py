@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from enum import IntEnum, StrEnum
 from typing import Any
@@ -57,6 +57,7 @@ class Mutations:
         repaired: what a killed run had left broken and this one repaired first.
         changed: controls that turned red while nothing was broken any more, so that nobody knows why.
         broken: what is still broken at the end, a line for each.
+        left: controls that were to be tried and were not, for want of time or because the run was ended.
     """
 
     site: str
@@ -66,6 +67,7 @@ class Mutations:
     repaired: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     broken: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
     seed: int | None = None
     interrupted: bool = False
 
@@ -82,7 +84,7 @@ class Mutations:
             return MutationExit.NOT_REPAIRED
         if counts[Result.MISSED] or self.changed or any(outcome.also for outcome in self.outcomes):
             return MutationExit.MISSED
-        if counts[Result.NOT_BROKEN] or counts[Result.NOT_GREEN]:
+        if counts[Result.NOT_BROKEN] or counts[Result.NOT_GREEN] or self.left:
             return MutationExit.NOT_TRIED
         return MutationExit.FOUND
 
@@ -99,12 +101,49 @@ class Mutations:
             "repaired": list(self.repaired),
             "changed": list(self.changed),
             "broken": list(self.broken),
+            "left": list(self.left),
             "outcomes": [asdict(outcome) for outcome in self.outcomes],
             "code": int(self.exit_code),
         }
 
+    @staticmethod
+    def of_json(told: Mapping[str, Any]) -> Mutations:
+        """What ``as_json`` wrote.
 
-def in_order(outcomes: Sequence[Outcome], controls: Sequence[str]) -> tuple[Outcome, ...]:
-    """The outcomes in the order of the controls."""
-    place = {name: number for number, name in enumerate(controls)}
-    return tuple(sorted(outcomes, key=lambda outcome: place[outcome.control]))
+        Raises:
+            KeyError, TypeError, ValueError: it is something else.
+        """
+        return Mutations(
+            site=told["site"],
+            started=datetime.fromisoformat(told["started"]),
+            ended=datetime.fromisoformat(told["ended"]),
+            outcomes=tuple(
+                Outcome(**one | {"result": Result(one["result"]), "also": tuple(one["also"])})
+                for one in told["outcomes"]
+            ),
+            repaired=tuple(told["repaired"]),
+            changed=tuple(told["changed"]),
+            broken=tuple(told["broken"]),
+            left=tuple(told["left"]),
+            seed=told["seed"],
+            interrupted=told["interrupted"],
+        )
+
+    def after(self, earlier: Mutations) -> Mutations:
+        """Both runs as one: what this one tried again counts, the rest stays as it was."""
+        again = {outcome.control for outcome in self.outcomes}
+        kept = [outcome for outcome in earlier.outcomes if outcome.control not in again]
+        return replace(
+            self,
+            started=earlier.started,
+            outcomes=(*kept, *self.outcomes),
+            repaired=(*earlier.repaired, *self.repaired),
+            changed=tuple(dict.fromkeys((*earlier.changed, *self.changed))),
+        )
+
+    def ordered(self, controls: Sequence[str]) -> Mutations:
+        """The same, its outcomes in the order of all controls."""
+        place = {name: number for number, name in enumerate(controls)}
+        last = len(place)
+        by_place = sorted(self.outcomes, key=lambda outcome: place.get(outcome.control, last))
+        return replace(self, outcomes=tuple(by_place))

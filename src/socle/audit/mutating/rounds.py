@@ -28,6 +28,8 @@ OF_ALL: Final = ("config.drift", "config.overrides")
 type Read = Callable[[Sequence[Trial]], Facts]
 """Reads again what tells of some trials, and nothing else."""
 type Tell = Callable[[Outcome], None]
+type Settled = Callable[[Sequence[Outcome]], None]
+"""Hears the outcomes whose settings were seen repaired, each time there may be more of them."""
 
 
 class Rounds:
@@ -36,6 +38,9 @@ class Rounds:
     One reading serves twice: it shows the round's settings broken, and those of the round before repaired.
     Whatever is not as awaited is tried again alone, between two readings of a repaired lab, and only that
     counts.
+
+    Args:
+        until: nothing is broken after it, a time of ``time.monotonic``; what is broken then is repaired.
     """
 
     def __init__(
@@ -47,6 +52,8 @@ class Rounds:
         read: Read,
         interrupts: Interrupts,
         tell: Tell = lambda _outcome: None,
+        settled: Settled = lambda _outcomes: None,
+        until: float | None = None,
         pause: float = PAUSE,
     ) -> None:
         self.controls = {
@@ -56,11 +63,12 @@ class Rounds:
         self.outcomes: dict[str, Outcome] = {}
         self.changed: list[str] = []
         self._bench, self._read, self._interrupts = bench, read, interrupts
-        self._tell, self._pause = tell, pause
+        self._tell, self._settled = tell, settled
+        self._until, self._pause = until, pause
         self._unproved: list[Trial] = []
 
     def run(self, trials: Sequence[Trial]) -> None:
-        """Try all of them; ``outcomes`` and ``changed`` fill up on the way.
+        """Try all of them, or those there is time for; ``outcomes`` and ``changed`` fill up on the way.
 
         Raises:
             SocleError: a setting could not be repaired; the others are left untried.
@@ -68,8 +76,18 @@ class Rounds:
         green = [trial for trial in trials if self._green(trial)]
         for queues in _phases(green):
             for row in zip_longest(*queues):
+                if self._late():
+                    break
                 self._round([trial for trial in row if trial])
+                self._settle()
             self._see_repaired()
+
+    def _late(self) -> bool:
+        return self._until is not None and time.monotonic() >= self._until
+
+    def _settle(self) -> None:
+        waiting = {trial.control.id for trial in self._unproved}
+        self._settled([outcome for name, outcome in self.outcomes.items() if name not in waiting])
 
     def _green(self, trial: Trial) -> bool:
         """Whether a trial can prove anything: red before, nobody would see it turn red."""
@@ -101,6 +119,8 @@ class Rounds:
             return
         self._unproved += broken
         for trial in broken:
+            if self._late():
+                return
             self._alone(trial)
 
     def _before(self, trials: list[Trial]) -> list[Trial]:
@@ -154,6 +174,7 @@ class Rounds:
             name: after[name] if judgement.status is not after[name].status else judgement
             for name, judgement in self.before.items()
         }
+        self._settle()
 
     def _broken(self, trial: Trial) -> bool:
         with self._interrupts.held():

@@ -14,7 +14,7 @@ from socle.audit.collect.session import ask_again
 from socle.audit.model import Control, Facts
 from socle.audit.mutating.broken import Bench
 from socle.audit.mutating.interrupts import Interrupts
-from socle.audit.mutating.outcomes import Mutations, Outcome, Result, in_order
+from socle.audit.mutating.outcomes import Mutations, Outcome, Result
 from socle.audit.mutating.rounds import Read, Rounds, Tell
 from socle.audit.mutating.trials import ASKING, Trial, collectors_of, left_out, planned
 from socle.deploy import lock
@@ -27,6 +27,7 @@ JOURNAL: Final = "mutations/broken.json"
 """In the state of a site: what is broken on its lab."""
 
 type Say = Callable[[str], None]
+type Record = Callable[[Mutations], None]
 
 
 def sample(controls: Sequence[Control], count: int, seed: int) -> list[Control]:
@@ -39,8 +40,21 @@ def sample(controls: Sequence[Control], count: int, seed: int) -> list[Control]:
     return [control for control in live if control in picked]
 
 
-def mutate(site: Site, chosen: Sequence[Control], say: Say, tell: Tell, seed: int | None = None) -> Mutations:
+def mutate(
+    site: Site,
+    chosen: Sequence[Control],
+    say: Say,
+    tell: Tell,
+    *,
+    seed: int | None = None,
+    record: Record = lambda _so_far: None,
+    until: float | None = None,
+) -> Mutations:
     """Break and repair the settings of some controls; what an earlier run left broken is repaired first.
+
+    Args:
+        record: hears, again and again, what the run is so far, as one that was interrupted there.
+        until: nothing is broken after it, a time of ``time.monotonic``.
 
     Raises:
         SocleError: exit code 5, a deployment is at work; 6, the lab does not run; 1, what was left broken
@@ -52,42 +66,52 @@ def mutate(site: Site, chosen: Sequence[Control], say: Say, tell: Tell, seed: in
         bench = Bench(state_dir(site.name) / JOURNAL, entered, lock=held)
         repaired = _left(bench, interrupts, say)
         trials = planned(site, chosen)
-        outcomes = [_not_live(control) for control in chosen if control.mutate.live is None]
+        not_live = [_not_live(control) for control in chosen if control.mutate.live is None]
         changed: list[str] = []
-        interrupted = False
-        if trials:
-            say("reading the lab as it is")
-            facts = collect(site, "live", collectors_of([trial.control for trial in trials]))
-            rounds = Rounds(
-                control_files.load(),
-                facts,
-                bench=bench,
-                read=_reading(site, facts),
-                interrupts=interrupts,
-                tell=tell,
+
+        def so_far(outcomes: Sequence[Outcome], *, interrupted: bool = True) -> Mutations:
+            known = [*not_live, *outcomes]
+            return Mutations(
+                site=site.name,
+                started=started,
+                ended=datetime.now(UTC),
+                outcomes=tuple(known),
+                repaired=repaired,
+                changed=tuple(changed),
+                broken=tuple(f"{one.control} : {one.node}" for one in bench.broken()),
+                left=tuple(
+                    control.id for control in chosen if control.id not in {one.control for one in known}
+                ),
+                seed=seed,
+                interrupted=interrupted,
             )
-            try:
-                rounds.run(trials)
-            except KeyboardInterrupt:
-                interrupted = True
-            except SocleError as error:
-                say(error.line())
-            finally:
-                with interrupts.held(silent=True):
-                    bench.repair_all()
-            outcomes += rounds.outcomes.values()
-            changed = rounds.changed
-        return Mutations(
-            site=site.name,
-            started=started,
-            ended=datetime.now(UTC),
-            outcomes=in_order(outcomes, [control.id for control in chosen]),
-            repaired=repaired,
-            changed=tuple(changed),
-            broken=tuple(f"{one.control} : {one.node}" for one in bench.broken()),
-            seed=seed,
-            interrupted=interrupted,
+
+        if not trials:
+            return so_far([], interrupted=False)
+        say("reading the lab as it is")
+        facts = collect(site, "live", collectors_of([trial.control for trial in trials]))
+        rounds = Rounds(
+            control_files.load(),
+            facts,
+            bench=bench,
+            read=_reading(site, facts),
+            interrupts=interrupts,
+            tell=tell,
+            settled=lambda outcomes: record(so_far(outcomes)),
+            until=until,
         )
+        changed = rounds.changed
+        interrupted = False
+        try:
+            rounds.run(trials)
+        except KeyboardInterrupt:
+            interrupted = True
+        except SocleError as error:
+            say(error.line())
+        finally:
+            with interrupts.held(silent=True):
+                bench.repair_all()
+        return so_far(list(rounds.outcomes.values()), interrupted=interrupted)
 
 
 def _nodes(site: Site) -> Callable[[str], list[str]]:
