@@ -6,7 +6,8 @@ from functools import cache
 
 import pytest
 
-from socle.audit import controls
+from socle.audit import controls, probe
+from socle.audit.collect import COLLECTORS
 from socle.audit.judging import judge, judge_all
 from socle.audit.model import Control, Facts, Status
 from socle.audit.mutations import mutated
@@ -23,6 +24,23 @@ def statuses(cloud: str) -> dict[str, Status]:
 
 def where_green(control: Control) -> list[Facts]:
     return [golden(cloud) for cloud in clouds() if statuses(cloud)[control.id] is Status.CONFORME]
+
+
+def sources() -> set[str]:
+    """The facts that collectors and probes declare."""
+    told = {fact.name for collector in COLLECTORS for fact in collector.facts}
+    return told | {one.fact.name for one in probe.chosen(())}
+
+
+@ALL
+def test_a_source_declares_each_fact_that_it_needs(control: Control) -> None:
+    assert set(control.needs) <= sources()
+
+
+@pytest.mark.parametrize("cloud", clouds())
+def test_what_was_recorded_is_what_sources_declare(cloud: str) -> None:
+    recorded = golden(cloud)
+    assert {fact.name for fact in recorded.facts} | recorded.expected.keys() <= sources()
 
 
 @ALL

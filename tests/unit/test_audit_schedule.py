@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from socle.audit import schedule
-from socle.audit.collect import audits
+from socle.audit.collect import audits, collect
 from socle.errors import ExitCode, SocleError
 from socle.paths import project_root, state_dir
 from socle.site import Site, load
@@ -104,3 +104,12 @@ def test_the_audit_sees_whether_its_timer_is_the_kits(
     monkeypatch.setattr(schedule, "BOOTED", tmp_path)
     fact = audits.scheduled(site, tmp_path)
     assert fact.problem or set(fact.value) >= {"ActiveState", "UnitFileState", "laid"}
+
+
+def test_the_audits_before_are_read_where_no_timer_can_be(
+    site: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(schedule, "BOOTED", tmp_path / "none")
+    facts = {fact.name: fact for fact in collect(site, "live", audits.COLLECTORS).facts}
+    assert (facts["audit.kept"].value, facts["audit.kept"].problem) == ({}, None)
+    assert "systemd ne tourne pas" in (facts["audit.schedule"].problem or "")
