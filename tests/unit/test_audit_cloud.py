@@ -176,6 +176,9 @@ def test_the_newest_entry_counts_and_one_of_tomorrow_does_not() -> None:
     assert judged("recent", kept, expect) == []
     late = {"old": kept["old"], "tomorrow": {"kind": "rights", "date": "2026-11-30"}}
     assert judged("recent", late, expect) == ["old: au plus 365 jours, 2024-01-01"]
+    assert judged("recent", kept, {**expect, "hours": 26}) == [
+        "new: au plus 26 heures, 2026-01-01T00:00:00+00:00"
+    ]
     assert judged("recent", {"other": kept["other"]}, expect) == [": une entrée depuis 365 jours, aucune"]
     with pytest.raises(Unreadable):
         judged("recent", {"a": {"kind": "rights", "date": "soon"}}, expect)

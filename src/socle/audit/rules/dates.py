@@ -48,18 +48,21 @@ def entries(value: Any, expect: Mapping[str, Any]) -> dict[str, Any]:
 def recent(value: Any, expect: Mapping[str, Any], others: Others) -> Iterator[Deviation]:
     """The newest entry that ``where`` picks is at most ``days`` old by its ``date``, and is as ``each`` asks.
 
-    A register that holds no such entry is a deviation: it is kept, and says that nothing was done. What is
+    With ``hours`` it is at most so many hours old. A register that holds no such entry is a deviation: it is kept, and says that nothing was done. What is
     dated after the facts did not happen yet.
     """
-    path, days = expect.get("date", "date"), expect["days"]
+    path = expect.get("date", "date")
+    unit, word = ("hours", "heures") if "hours" in expect else ("days", "jours")
+    most = f"{expect[unit]} {word}"
     dated = {name: moment_of(at(one, path)) for name, one in entries(value, expect).items()}
     past = {name: moment for name, moment in dated.items() if moment <= others.moment}
     if not past:
-        yield Deviation("", f"une entrée depuis {days} jours", "aucune")
+        yield Deviation("", f"une entrée depuis {most}", "aucune")
         return
     newest = max(past, key=lambda name: past[name])
-    if others.moment - past[newest] > timedelta(days=days):
-        yield Deviation(newest, f"au plus {days} jours", past[newest].date().isoformat())
+    if others.moment - past[newest] > timedelta(**{unit: expect[unit]}):
+        when = past[newest] if unit == "hours" else past[newest].date()
+        yield Deviation(newest, f"au plus {most}", when.isoformat())
     for step, condition in expect.get("each", {}).items():
         found = at(entries(value, expect)[newest], step)
         if not holds(found, condition):
