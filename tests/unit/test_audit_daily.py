@@ -13,7 +13,7 @@ import pytest
 from socle import signing
 from socle.audit import bundle, changes, controls, daily, notary, timestamps
 from socle.audit.evaluating import evaluate
-from socle.audit.model import Facts
+from socle.audit.model import Audit, Facts
 from socle.audit.mutations import mutated
 from socle.errors import SocleError
 from socle.paths import project_root, state_dir
@@ -183,6 +183,23 @@ def test_evidence_that_was_touched_is_told_and_nothing_compared_with_it(
     assert heard(journal) == list(told)
     assert told[0].startswith("Chaîne de preuves : ")
     assert any(f"Devenu non conforme : {BROKEN}" in line and "avant : absent" in line for line in told)
+
+
+def test_after_a_bundle_of_another_version_all_that_is_red_is_told_and_the_next_day_compared(
+    site: Site, day: Callable[[], daily.Day], cloud: Cloud, journal: socket.socket
+) -> None:
+    class Later(Audit):
+        more: str = "of another version"
+
+    facts = cloud.collect()
+    other = Later(**evaluate(facts).model_dump())
+    made = bundle.write(notary.chain_of(site), facts, other, notary.notary_of(site))
+    cloud.break_one()
+    told = day().alarm
+    assert heard(journal) == list(told)
+    assert made.name in told[0]
+    assert any(f"Devenu non conforme : {BROKEN}" in line for line in told)
+    assert day().lines == ("Rien n’a changé.",)
 
 
 def test_another_bundle_is_named_by_its_number(site: Site, day: Callable[[], daily.Day]) -> None:

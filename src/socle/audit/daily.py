@@ -10,6 +10,7 @@ from socle import durable
 from socle.audit import alerts, bundle, changes, controls, notary, verify
 from socle.audit.collect import collect
 from socle.audit.evaluating import evaluate
+from socle.audit.model import Audit
 from socle.errors import SocleError
 from socle.paths import state_dir
 from socle.site import Site
@@ -84,17 +85,25 @@ def _run(site: Site, tell: Tell) -> Day:
     trust = verify.Trust(notary.signer_key(site), notary.authority_of(site), None)
     broken = tuple(f"Chaîne de preuves : {fault}" for fault in verify.verify(chain, trust).faults)
     if broken:
-        # Nothing is compared with evidence that somebody touched: all that is red is told again.
-        red = changes.changes(audit.model_copy(update={"judgements": ()}), audit)
-        told = (*broken, *changes.alarm(red, controls.load()))
-        return Day(made, told, told)
-    before = _before(site, chain)
+        return _all_red(made, audit, broken)
+    before, known = _before(site, chain), controls.load()
     if before is None:
         return Day(made, (f"Premier audit gardé : {made.name}",), ())
-    found, known = changes.between(before, made), controls.load()
+    try:
+        found = changes.between(before, made)
+    except SocleError:
+        why = f"Le dossier {before.name} est d’une autre version du kit : rien ne lui est comparé"
+        return _all_red(made, audit, (why,))
     worse = tuple(changes.alarm(found, known))
     since = (f"Depuis {before.name}, dossier {made.name} :",) if worse else ()
     return Day(made, tuple(changes.told(found, known)), (*since, *worse))
+
+
+def _all_red(made: Path, audit: Audit, why: tuple[str, ...]) -> Day:
+    """Where nothing can be compared, or with nothing that is still proved: all that is red is told again."""
+    red = changes.changes(audit.model_copy(update={"faults": (), "judgements": ()}), audit)
+    told = (*why, *changes.alarm(red, controls.load()))
+    return Day(made, told, told)
 
 
 def _before(site: Site, chain: Path) -> Path | None:
