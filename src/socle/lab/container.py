@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -97,11 +97,22 @@ class Container:
         Raises:
             SocleError: the disk's layer is gone, or the container could not be launched.
         """
-        machine = [f"--machine={self.unit}", f"--hostname={self.node}", "--private-network"]
-        machine += [f"--network-veth-extra={cable}" for cable in cables]
+        network = ["--private-network", *(f"--network-veth-extra={cable}" for cable in cables)]
+        self.boot(self.disk.overlay(), [*OPTIONS, f"--hostname={self.node}", *network])
+
+    def boot(self, overlay: str, options: Sequence[str]) -> None:
+        """Boot over a root; returns at once.
+
+        Args:
+            overlay: mount options of the root's overlay.
+            options: of systemd-nspawn.
+
+        Raises:
+            SocleError: the container could not be launched.
+        """
         cgroup = "" if _systemd_is_pid1() else str(self._make_cgroup())
         script = SCRIPTS / "boot-node.sh"
-        boot = ["sh", script, cgroup, self.disk.root, self.disk.overlay(), *OPTIONS, *machine]
+        boot = ["sh", script, cgroup, self.disk.root, overlay, f"--machine={self.unit}", *options]
         private = ["unshare", "--mount", "--propagation=private", "--", *boot]
         self._launch([str(word) for word in private])
 

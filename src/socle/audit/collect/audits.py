@@ -79,7 +79,9 @@ COLLECTORS: tuple[Collector, ...] = (
         kinds=frozenset({"live"}),
         facts=(
             FactKind("audit.kept", of_site, "Les audits précédents : date, preuve vérifiée, hôtes lus"),
-            FactKind("audit.schedule", of_site, "Le minuteur de l’audit quotidien, et si ses unités sont du kit"),
+            FactKind(
+                "audit.schedule", of_site, "Le minuteur de l’audit quotidien, et si ses unités sont du kit"
+            ),
         ),
         read=_read,
         permission="les dossiers de preuves de la machine qui déploie, vérifiés comme un auditeur le fait",
