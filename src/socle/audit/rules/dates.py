@@ -48,8 +48,8 @@ def entries(value: Any, expect: Mapping[str, Any]) -> dict[str, Any]:
 def recent(value: Any, expect: Mapping[str, Any], others: Others) -> Iterator[Deviation]:
     """The newest entry that ``where`` picks is at most ``days`` old by its ``date``, and is as ``each`` asks.
 
-    With ``hours`` it is at most so many hours old. A register that holds no such entry is a deviation: it is kept, and says that nothing was done. What is
-    dated after the facts did not happen yet.
+    With ``hours`` it is at most so many hours old. A register that holds no such entry is a deviation: it is
+    kept, and says that nothing was done. What is dated after the facts did not happen yet.
     """
     path = expect.get("date", "date")
     unit, word = ("hours", "heures") if "hours" in expect else ("days", "jours")
