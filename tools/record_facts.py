@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 
 from socle.audit.collect import COLLECTORS, collect
+from socle.audit.model import Facts
 from socle.audit.probe import run
 from socle.paths import project_root
 from socle.site import load
@@ -27,17 +27,21 @@ def main() -> None:
     given = parser.parse_args()
     site = load(project_root() / "inventories" / given.site)
     cloud = given.cloud or (given.site if given.kind == "live" else f"{given.site}-static")
-    folder = project_root() / "tests/unit/audit_facts" / cloud
-    folder.mkdir(parents=True, exist_ok=True)
     for name in given.collectors:
         if name == "probes":
             facts = run(site)
         else:
             facts = collect(site, given.kind, [one for one in COLLECTORS if one.name == name])
-        recorded = facts.model_dump(mode="json", include={"ended", "expected", "permissions", "facts"})
-        path: Path = folder / f"{name.replace(' ', '_')}.json"
-        path.write_text(json.dumps(recorded, indent=1, ensure_ascii=False, sort_keys=True) + "\n", "utf-8")
-        print(path.relative_to(project_root()))  # noqa: T201
+        write(facts, cloud, name.replace(" ", "_"))
+
+
+def write(facts: Facts, cloud: str, name: str) -> None:
+    """Keep facts as a file of a recorded cloud, and say which."""
+    recorded = facts.model_dump(mode="json", include={"ended", "expected", "permissions", "facts"})
+    path = project_root() / "tests/unit/audit_facts" / cloud / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(recorded, indent=1, ensure_ascii=False, sort_keys=True) + "\n", "utf-8")
+    print(path.relative_to(project_root()))  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -75,6 +75,14 @@ class Hardened:
         )
         return done.stdout
 
+    def harden(self) -> None:
+        """Apply the role, and start the machine again with the options that it wrote."""
+        self.begin()
+        assert "changed=0" not in self.apply()
+        options = self.options_of_the_next_start()
+        self.machine.halt()
+        self.machine.start(f"{COMMAND_LINE} {options}")
+
     def run_role(self, **variables: str | int) -> subprocess.CompletedProcess[str]:
         """The same, however it ends."""
         program = Path(sys.executable).with_name("ansible-playbook")
@@ -116,11 +124,7 @@ def hardened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hardened]:
     """The machine after the role, started with the options that the role wrote."""
     found = Hardened(tmp_path_factory.mktemp("host"))
     try:
-        found.begin()
-        assert "changed=0" not in found.apply()
-        options = found.options_of_the_next_start()
-        found.machine.halt()
-        found.machine.start(f"{COMMAND_LINE} {options}")
+        found.harden()
         yield found
     finally:
         found.machine.end()

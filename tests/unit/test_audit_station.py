@@ -17,6 +17,7 @@ from socle.audit.collect.agent import Unread
 from socle.audit.rules import RULES, Others
 from socle.paths import project_root
 from socle.site import load
+from tests.unit.audit_golden import golden
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="makes a network namespace, and reads as root")
 ENDS = "tmpl src 192.0.2.2 dst 192.0.2.1 proto esp mode tunnel"
@@ -64,7 +65,10 @@ def both(value: dict[str, Any]) -> tuple[bool, bool]:
 
 @ROOT
 def test_a_station_whose_only_way_out_is_the_tunnel() -> None:
-    assert both(ways_out(TUNNEL, CLOSED)) == (False, False)
+    found = ways_out(TUNNEL, CLOSED)
+    assert both(found) == (False, False)
+    recorded = golden("machine").of("station.mobile")["lab"].value
+    assert {**found, "in_clear": []} == recorded
 
 
 @ROOT

@@ -63,11 +63,12 @@ ASKED["units"] = lambda _site, host: declared_hosts.units(host)
 def _read(site: Site) -> Iterator[Fact]:
     answers = read_hosts(site)
     for name, answer in answers.items():
-        yield from _of(site, site.hosts[name], answer)
+        yield from of_host(site, site.hosts[name], answer)
     yield from stores(site, answers)
 
 
-def _of(site: Site, host: Host, answer: HostAnswer) -> Iterator[Fact]:
+def of_host(site: Site, host: Host, answer: HostAnswer) -> Iterator[Fact]:
+    """The facts of one host out of what it answered."""
     for fact, section in SIMPLE.items():
         yield answer.fact(fact, host.name, section)
     wanted = declared_hosts.clocks(site)
