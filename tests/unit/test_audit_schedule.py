@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from socle.audit import schedule
-from socle.audit.collect import audits, collect
+from socle.audit.collect import audits, collect, station
 from socle.errors import ExitCode, SocleError
 from socle.paths import project_root, state_dir
 from socle.site import Site, load
@@ -54,6 +54,17 @@ def test_it_runs_the_read_only_audit_of_this_site_at_the_sites_time(site: Site) 
     assert service["SuccessExitStatus"] == "10"
     assert timer["OnCalendar"] == "*-*-* 04:20:00 Europe/Paris"
     assert timer["Persistent"] == "true"
+
+
+def test_this_machine_is_read_outside_of_the_confinement(site: Site) -> None:
+    service = settings(schedule.units(site)["socle-audit-lab.service"])
+    before = service["ExecStartPre"]
+    python, *words, folder, file = before.removeprefix("-+").split()
+    assert before.startswith("-+"), "with full rights; without an answer the audit tells that there is none"
+    assert (Path(python).is_file(), words) == (True, ["-m", station.__name__])
+    assert folder == str(site.folder.resolve())
+    assert f"Environment={schedule.TOLD}={file}\n" in schedule.units(site)["socle-audit-lab.service"]
+    assert Path(file).parent.name == service["RuntimeDirectory"]
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")

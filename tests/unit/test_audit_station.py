@@ -5,16 +5,19 @@ from __future__ import annotations
 import multiprocessing
 import os
 import subprocess
+import sys
 from datetime import UTC, datetime
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from socle.audit import controls
-from socle.audit.collect import station, tenant_events
+from socle.audit.collect import collect, station, tenant_events
 from socle.audit.collect.agent import Unread
 from socle.audit.rules import RULES, Others
+from socle.audit.schedule import TOLD
 from socle.paths import project_root
 from socle.site import load
 from tests.unit.audit_golden import golden
@@ -138,3 +141,29 @@ def test_an_event_that_names_another_tenant_is_counted_against_it() -> None:
     assert tenant_events.counted(lines, others) == {"hours": 24, "events": 2, "others": ["t-b"]}
     assert red("tenant-events-given", tenant_events.counted(lines, others))
     assert not red("tenant-events-given", tenant_events.counted(lines[:1], others))
+
+
+def test_a_confined_audit_takes_what_was_read_before_it_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site, file = load(project_root() / "inventories/lab"), tmp_path / "station.json"
+    monkeypatch.setenv(TOLD, str(file))
+    facts = collect(site, "live", station.COLLECTORS).facts
+    assert {fact.name for fact in facts} == set(station.KINDS)
+    assert all("n’a pas été lu avant l’audit confiné" in (fact.problem or "") for fact in facts)
+    read = golden("machine").of("station.hardening")
+    file.write_bytes(station.FACTS.dump_json(list(read.values())))
+    assert collect(site, "live", station.COLLECTORS).facts == tuple(read.values())
+
+
+def test_what_is_read_before_is_what_is_read_without_confinement(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site, file = load(project_root() / "inventories/lab"), tmp_path / "station.json"
+    told = {name: (lambda _site, name=name: {"name": name}, "") for name in station.KINDS}
+    monkeypatch.setattr(station, "KINDS", told)
+    monkeypatch.setattr(sys, "argv", ["station", str(site.folder), str(file)])
+    station.main()
+    monkeypatch.setenv(TOLD, str(file))
+    facts = collect(site, "live", station.COLLECTORS).facts
+    assert [(fact.name, fact.value) for fact in facts] == [(name, {"name": name}) for name in station.KINDS]

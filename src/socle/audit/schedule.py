@@ -19,6 +19,8 @@ from socle.site import Site
 UNITS: Final = Path("/etc/systemd/system")
 BOOTED: Final = Path("/run/systemd/system")
 """There where systemd runs (sd_booted(3))."""
+TOLD: Final = "SOCLE_STATION"
+"""Variable of the service's environment: a file with what this machine says outside of the confinement."""
 CHANGED: Final = 10
 """How a daily audit ends that found something worse: it was done, the alert is out."""
 
@@ -30,6 +32,8 @@ After=network-online.target
 
 [Service]
 Type=oneshot
+# This machine is read outside of the confinement. Where that fails, the audit tells that it was not read.
+ExecStartPre=-+{python} -m socle.audit.collect.station {folder} {told}
 ExecStart={program} --site {folder} audit daily
 SuccessExitStatus={changed}
 TimeoutStartSec=30min
@@ -37,6 +41,7 @@ Nice=5
 WorkingDirectory={root}
 RuntimeDirectory=socle-audit-{name}
 Environment=HOME=/run/socle-audit-{name} ANSIBLE_HOME=/run/socle-audit-{name}/ansible
+Environment={variable}={told}
 Environment=SOCLE_STATE={states} SOCLE_CACHE={cache} PYTHONDONTWRITEBYTECODE=1 LC_ALL=C.UTF-8
 
 UMask=0077
@@ -83,6 +88,9 @@ def units(site: Site) -> dict[str, str]:
     state = state_dir(site.name)
     words = {
         "name": site.name,
+        "python": _word(Path(sys.executable)),
+        "variable": TOLD,
+        "told": f"/run/{stem(site)}/station.json",
         "program": _word(Path(sys.executable).with_name("socle")),
         "folder": _word(site.folder.resolve()),
         "root": _word(project_root()),

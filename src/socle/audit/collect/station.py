@@ -1,13 +1,21 @@
-"""The machine that this runs on: a station of administration, hardened or not, portable or not."""
+"""The machine that this runs on: a station of administration, hardened or not, portable or not.
+
+    python -m socle.audit.collect.station SITE FILE
+
+writes the facts for a service that is confined: there mounts, modules and sysctls are not the machine's.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
+
+from pydantic import TypeAdapter
 
 from socle.audit.collect.agent import Unread, output
 from socle.audit.collect.agent_hardening import all_printed
@@ -15,8 +23,10 @@ from socle.audit.collect.agent_network import firewall
 from socle.audit.collect.collector import Collector, FactKind, of_site
 from socle.audit.collect.firewall_rules import loaded
 from socle.audit.model import Fact
+from socle.audit.schedule import TOLD
+from socle.errors import SocleError
 from socle.hardening import Check, HostTraits, applied, checks
-from socle.site import Site
+from socle.site import Site, load
 
 EFFECTS: Final = frozenset(
     {"sysctl", "modules", "command_line", "mounts", "permissions", "services", "apparmor", "special_rights"}
@@ -27,9 +37,30 @@ PORTABLE: Final = frozenset({"8", "9", "10", "14", "30", "31", "32"})
 CASE: Final = Path("/sys/class/dmi/id/chassis_type")
 START: Final = ("/boot", "/boot/efi", "/efi")
 """What a machine starts from; it holds no data and cannot be read otherwise."""
+FACTS: Final = TypeAdapter(list[Fact])
 
 
-def _read(site: Site) -> Iterator[Fact]:
+def _read(site: Site) -> Iterable[Fact]:
+    told = os.environ.get(TOLD)
+    return _told(Path(told)) if told else read(site)
+
+
+def _told(file: Path) -> list[Fact]:
+    """What ``main`` wrote.
+
+    Raises:
+        SocleError: it wrote nothing, and an audit that is confined cannot read it itself.
+    """
+    try:
+        return FACTS.validate_json(file.read_bytes())
+    except (OSError, ValueError) as error:
+        raise SocleError(
+            f"ce poste n’a pas été lu avant l’audit confiné ({type(error).__name__})", where=str(file)
+        ) from error
+
+
+def read(site: Site) -> Iterator[Fact]:
+    """What this machine says of itself, as this process sees it."""
     for name, (reader, _what) in KINDS.items():
         try:
             yield Fact(name=name, subject=site.name, value=reader(site))
@@ -137,3 +168,17 @@ COLLECTORS: tuple[Collector, ...] = (
         permission="le compte qui audite, sur la machine qui déploie",
     ),
 )
+
+
+def main() -> None:
+    """Write the facts of this machine for a site into a file.
+
+    Raises:
+        SocleError: the site's files are not valid.
+    """
+    folder, file = map(Path, sys.argv[1:])
+    file.write_bytes(FACTS.dump_json(list(read(load(folder)))))
+
+
+if __name__ == "__main__":
+    main()
