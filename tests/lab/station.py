@@ -20,7 +20,7 @@ from tests.waiting import eventually
 OF_NODES = ("--capability=", "--rlimit=", "--bind=")
 """Options of nodes that it does not need: it changes no network and runs no guest."""
 PASSED = ("SOCLE_STATE", "SOCLE_CACHE")
-SECONDS = 120
+SECONDS = 300
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,7 @@ def test_a_machine_that_was_off_catches_up_and_the_bundle_is_proved(lab: Lab, st
     station.run("systemctl", "daemon-reload")
     station.run("touch", "--date=-2 days", STAMP)
     station.run("systemctl", "restart", TIMER)
-    eventually(lambda: ended(station), seconds=90, pause=0.5)
+    eventually(lambda: ended(station), seconds=300, pause=0.5)
     assert station.shown(SERVICE, "Result", "ExecMainCode")["Result"] == "success"
     made = chain(lab)[number:]
     assert len(made) == 1
