@@ -7,8 +7,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Literal
 
+import yaml  # type: ignore[import-untyped]
 from pydantic import BaseModel, ConfigDict, Field
-from ruamel.yaml import YAML
 
 SecretKind = Literal["password", "hex32", "uuid", "fernet", "cephx"]
 Named = Literal["host", "internal", "public", "vault"]
@@ -115,4 +115,4 @@ class Catalogue(_Entry):
 def load() -> Catalogue:
     """Read ``services.yml``, which ships with the package; a fault in it is a bug, not a user's error."""
     text = files("socle.catalogue").joinpath("services.yml").read_text(encoding="utf-8")
-    return Catalogue(components=YAML(typ="safe", pure=True).load(text))
+    return Catalogue(components=yaml.load(text, yaml.CSafeLoader))

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from ruamel.yaml import YAML
+import yaml  # type: ignore[import-untyped]
 
 from socle.paths import project_root
 
@@ -34,7 +34,7 @@ init_plugin_loader()
 @cache
 def read_yaml(path: Path) -> Any:
     """A YAML file as plain data, to be read only: it is loaded once; None when there is none."""
-    return YAML(typ="safe", pure=True).load(path.read_text("utf-8")) if path.is_file() else None
+    return yaml.load(path.read_text("utf-8"), yaml.CSafeLoader) if path.is_file() else None
 
 
 @dataclass(frozen=True)
