@@ -7,6 +7,7 @@ name: binary
 short_description: Path and SHA-256 of a binary of the kit
 description:
   - The site's own binary when C(site.binaries) names one, else the one that the kit builds and keeps.
+  - With E(SOCLE_RENDER_WITHOUT_BUILDS) set nothing is built; the path and hash of what is missing say so.
 options:
   _terms: {description: Names of binaries., type: list, elements: str, required: true}
 """
@@ -19,6 +20,7 @@ RETURN = r"""
 _raw: {description: For each binary its C(path) and its C(sha256)., type: list, elements: dict}
 """
 
+import os
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -28,7 +30,8 @@ from ansible.plugins.lookup import LookupBase
 
 from socle.errors import SocleError
 from socle.tools import BinaryOverride, resolve
-from socle.tools.builder import sha256
+from socle.tools.builder import NOT_BUILT, WITHOUT_BUILDS, cached, sha256
+from socle.tools.recipe import recipe
 
 
 class LookupModule(LookupBase):
@@ -43,6 +46,8 @@ class LookupModule(LookupBase):
 
 
 def _find(name: str, own: dict[str, str] | None) -> dict[str, str]:
+    if not own and os.environ.get(WITHOUT_BUILDS) and not cached(recipe(name)):
+        return {"path": NOT_BUILT, "sha256": NOT_BUILT}
     override = BinaryOverride(Path(own["path"]), own["sha256"]) if own else None
     try:
         path = resolve(name, override)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import pickle
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible.errors import AnsibleError
 
-from socle.audit.collect import declared, rendered, services, session
+from socle import catalogue
+from socle.audit.collect import declared, render, rendered, services, session
 from socle.audit.collect.agent_configuration import MASK, form_of, options_of, without_secrets
 from socle.audit.collect.agent_services import found_file
 from socle.audit.collect.session import HostAnswer
@@ -262,6 +266,34 @@ def test_roles_that_cannot_be_rendered_are_told(lab: Site, monkeypatch: pytest.M
     with pytest.raises(SocleError, match="no template"):
         list(rendered.COLLECTORS[0].read(lab))
     assert declared.paths(lab, lab.hosts["ctl1"]) == {}
+
+
+def test_roles_are_rendered_before_any_binary_is_built(
+    lab: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOCLE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("SOCLE_STATE", str(tmp_path / "state"))
+    declared.new_pass()
+    found = declared.of_hosts(lab)
+    declared.new_pass()
+    assert {host: set(components) for host, components in found.items()} == {
+        name: set(catalogue.load().of_groups(host.groups)) for name, host in lab.hosts.items()
+    }
+    openbao = found["sec1"]["openbao"]
+    assert openbao["/usr/local/bin/bao"] == {"state": "link"}
+    assert "sha256" not in openbao["/etc/systemd/system/openbao.service"]
+    assert not list((tmp_path / "cache/bin").iterdir())
+
+
+def test_what_stops_ansible_is_told_across_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_host: str, _role: object) -> None:
+        raise AnsibleError("no template\nhere")
+
+    variables = SimpleNamespace(rendered=fails, components=lambda _host: ["nova"])
+    monkeypatch.setattr(render, "_variables", [variables])
+    with pytest.raises(ValueError, match="ctl1: no template here") as told:
+        render._host("ctl1")
+    assert str(pickle.loads(pickle.dumps(told.value))) == "ctl1: no template here"  # noqa: S301 - our own
 
 
 @pytest.mark.parametrize(

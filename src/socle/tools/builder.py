@@ -28,6 +28,11 @@ STOP_WITHIN = 15.0
 
 UNFINISHED = ".building-"
 
+WITHOUT_BUILDS = "SOCLE_RENDER_WITHOUT_BUILDS"
+"""Set while roles are rendered for an audit: minutes of compiling would tell it nothing."""
+NOT_BUILT = "not-compiled-yet"
+"""What the hash of a binary that the cache does not have reads like then; as long as the part in its path."""
+
 
 @dataclass(frozen=True)
 class Verification:
