@@ -18,7 +18,15 @@ from tests.waiting import eventually
 
 pytestmark = pytest.mark.lab
 
-QUICK = ("keystone-lockout", "keystone-token", "openbao-token", "openbao-login", "key-erase", "log-marker")
+QUICK = (
+    "keystone-lockout",
+    "keystone-token",
+    "openbao-token",
+    "openbao-login",
+    "key-erase",
+    "log-marker",
+    "expired-certificate",
+)
 
 
 def canaries(cloud: Any) -> list[str]:
@@ -51,7 +59,8 @@ def test_a_killed_run_is_cleaned_up_by_the_next_and_all_probes_hold(lab: Lab, cl
     said = json.loads(done.stdout)
     assert {one["control"]: one["status"] for one in said["audit"]["judgements"]} == dict.fromkeys(
         ("probe-keystone-lockout", "probe-keystone-token", "probe-openbao-token", "probe-second-factor",
-         "probe-openbao-lockout", "probe-key-erase", "probe-log-marker"), "conforme"
+         "probe-openbao-lockout", "probe-key-erase", "probe-log-marker",
+         "probe-expired-certificate"), "conforme"
     ), said["facts"]["facts"]  # fmt: skip
     assert done.returncode == AuditExit.CONFORME
     assert canaries(cloud) == []

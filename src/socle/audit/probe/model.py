@@ -51,6 +51,10 @@ class Probe:
         moment = datetime.now(UTC).isoformat(timespec="seconds")
         return Fact(name=self.fact.name, subject=subject, value={"at": moment, "tried": self.tried, **value})
 
+    def unread(self, subject: str, problem: str) -> Fact:
+        """The fact of one subject that could not be tried, with the reason in French."""
+        return Fact(name=self.fact.name, subject=subject, problem=problem)
+
 
 def answer(accepted: bool) -> Answer:
     """How a trial ended, in a word."""

@@ -10,7 +10,7 @@ from openstack.exceptions import SDKException
 
 from socle.audit.collect import Collector, collect
 from socle.audit.model import Facts
-from socle.audit.probe import keystone, logs, openbao, storage, wire
+from socle.audit.probe import expiry, keystone, logs, openbao, storage, wire
 from socle.audit.probe.canaries import Canaries
 from socle.audit.probe.journal import held
 from socle.audit.probe.model import Ground, Probe
@@ -23,6 +23,7 @@ PROBES: Final[tuple[Probe, ...]] = (
     *storage.PROBES,
     *logs.PROBES,
     *wire.PROBES,
+    *expiry.PROBES,
 )
 PERMISSION: Final = (
     "agit sur des canaris faits pour elle par le compte de déploiement, en leur nom, et sur rien d’autre"
