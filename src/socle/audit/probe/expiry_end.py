@@ -1,7 +1,8 @@
 """A host's certificate of some seconds, shown to the host's own TLS listeners while it lives and afterwards.
 
 Only the standard library: the audit sends this file through SSH and appends the call. The host's own
-program for certificates logs in to OpenBao; key and certificate stay in a folder of memory that is removed at the end.
+program for certificates logs in to OpenBao; key and certificate stay in a folder of memory that is removed
+at the end.
 """
 
 from __future__ import annotations
