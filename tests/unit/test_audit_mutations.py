@@ -23,10 +23,11 @@ from socle.audit.mutating.broken import Bench, Broken
 from socle.audit.mutating.interrupts import Interrupts
 from socle.audit.mutating.outcomes import MutationExit, Mutations, Outcome, Result
 from socle.audit.mutating.rounds import Rounds
-from socle.audit.mutating.trials import SESSIONS, Trial
+from socle.audit.mutating.trials import SESSIONS, Trial, left_out, planned
 from socle.cli.app import INTERRUPTED, run
 from socle.errors import ExitCode, SocleError
 from socle.paths import project_root
+from socle.site import load
 
 LAB = project_root() / "inventories/lab"
 DRIVER = """
@@ -356,6 +357,20 @@ def test_a_setting_that_comes_back_red_is_not_repaired(world: World) -> None:
     rounds = world.rounds(trials, controls)
     assert rounds.outcomes["a"].result is Result.NOT_REPAIRED
     assert rounds.outcomes["b"].result is Result.FOUND
+
+
+@pytest.mark.parametrize(
+    ("control", "left"),
+    [
+        ("hardening-sudo", {"rabbitmq"}),
+        ("lockout-settings", {"rabbitmq"}),  # hardening-lockout turns red with it
+        ("sudo-rights", {"hardening", "rabbitmq"}),
+        ("rabbitmq-accounts", {"hardening"}),
+    ],
+)
+def test_a_costly_section_is_read_again_where_it_may_have_turned_red(control: str, left: set[str]) -> None:
+    every = control_files.load()
+    assert left_out(planned(load(LAB), [every[control]]), every) == left
 
 
 def test_red_before_or_not_breakable_proves_nothing(world: World) -> None:

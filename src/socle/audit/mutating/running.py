@@ -140,14 +140,14 @@ def _left(bench: Bench, interrupts: Interrupts, say: Say) -> tuple[str, ...]:
 
 
 def _reading(site: Site, facts: Facts) -> Read:
-    latest = facts
+    latest, controls = facts, control_files.load()
 
     def read(trials: Sequence[Trial]) -> Facts:
         nonlocal latest
         names = frozenset().union(*(trial.sources for trial in trials))
         nodes = sorted({trial.node for trial in trials if trial.sources & ASKING})
         if nodes:
-            ask_again(site, nodes, left_out(trials))
+            ask_again(site, nodes, left_out(trials, controls))
         again = [one for one in collectors_of([trial.control for trial in trials]) if one.name in names]
         latest = collect_again(site, latest, again)
         return latest

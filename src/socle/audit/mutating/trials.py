@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -84,9 +84,13 @@ def collectors_of(controls: Collection[Control]) -> list[Collector]:
     ]
 
 
-def left_out(trials: Iterable[Trial]) -> set[str]:
-    """The costly sections that no trial needs."""
-    needs = {name for trial in trials for name in trial.control.needs}
+def left_out(trials: Iterable[Trial], controls: Mapping[str, Control]) -> set[str]:
+    """The costly sections from which no control is judged that may turn red with a trial.
+
+    One that was read while something was broken would stay as it is in every later reading.
+    """
+    red = {name for trial in trials for name in trial.allowed if name in controls}
+    needs = {fact for name in red for fact in controls[name].needs}
     return {section for section, facts in COSTLY.items() if not needs & set(facts)}
 
 
