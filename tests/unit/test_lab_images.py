@@ -101,6 +101,14 @@ def test_modules_are_loaded_after_what_they_need(tmp_path: Path) -> None:
     assert order == ["failover.ko.xz", "net-failover.ko.xz", "virtio_net.ko.xz"]
 
 
+def test_only_the_mark_of_a_boot_sector_goes_from_a_kernel() -> None:
+    kernel = bytes(range(256)) * 3
+    changed = {
+        place for place, (old, new) in enumerate(zip(kernel, web.unmarked(kernel), strict=True)) if old != new
+    }
+    assert changed == {510, 511}
+
+
 def test_an_image_is_fetched_once_and_says_its_format(origin: str, cache: Path) -> None:
     said: list[str] = []
     wanted = image(origin, hashlib.sha256(CONTENT).hexdigest())
