@@ -34,7 +34,7 @@ test-lab: venv ## End to end on the lab, and what takes minutes
 	$(PYTEST) --junit-xml=$(REPORTS)/unit-slow.xml -m slow tests/unit
 	$(PYTEST) --junit-xml=$(REPORTS)/lab.xml tests/lab
 
-audit-mutations: venv ## Break the lab once for each control that says how, see who notices, repair (root; half an hour)
+audit-mutations: venv ## Break the lab once for each control that says how, see who notices, repair (root; twenty minutes)
 	$(BIN)/socle --site $(SITE) audit mutations
 
 lint: venv ## Linters, all strict
