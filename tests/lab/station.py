@@ -46,7 +46,7 @@ class Station:
         overlay = f"lowerdir=/,upperdir={self.folder / 'upper'},workdir={self.folder / 'work'}"
         options = [option for option in OPTIONS if not option.startswith(OF_NODES)]
         options += [f"--bind={path}" for path in (state_dir(self.site).parent, cache_dir())]
-        options += [f"--bind-ro={path}" for path in (ROOT, sys.base_prefix, "/etc/hosts")]
+        options += [f"--bind-ro={path}" for path in (ROOT, history(), sys.base_prefix, "/etc/hosts")]
         # What this machine has enabled is none of its business.
         options += ["--tmpfs=/etc/systemd/system", "--", "--unit=basic.target"]
         self.container.boot(overlay, options)
@@ -92,3 +92,9 @@ class Station:
             return self._done("systemctl", "--quiet", "is-active", "basic.target").returncode == 0
         except SocleError:  # no first process yet
             return False
+
+
+def history() -> str:
+    """Where git keeps the kit's history: what is committed meanwhile does not show through an overlay."""
+    words = ["git", "-C", str(ROOT), "rev-parse", "--path-format=absolute", "--git-common-dir"]
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
