@@ -135,9 +135,10 @@ def ask_lab(folder: Path) -> bool:
 def replay(folder: Path) -> None:
     """Collect and judge both sites, as a program of its own: seconds, sessions and memory as JSON."""
     from socle import vault  # noqa: PLC0415 - as above
-    from socle.audit.collect import collect, hosts, services  # noqa: PLC0415
+    from socle.audit.collect import collect, hosts, services, tenant_events  # noqa: PLC0415
     from socle.audit.evaluating import evaluate  # noqa: PLC0415
     from socle.audit.model import Facts  # noqa: PLC0415
+    from socle.logs import asking  # noqa: PLC0415
     from socle.site import load  # noqa: PLC0415
 
     start, read, judged = time.perf_counter(), 0, 0
@@ -148,9 +149,14 @@ def replay(folder: Path) -> None:
             like = next(LIKE[group] for group in LIKE if group in host.groups)
             names.setdefault(like, []).append(host.name)
             (folder / "answers" / str(host.address)).symlink_to(folder / "lab" / like)
-        # No OpenBao signs a certificate of the audit's account for a site that was never deployed.
-        with patch.object(vault, "audit_key", lambda _place, own: own / "key"):
-            facts = collect(site, "live", [*hosts.COLLECTORS, *services.COLLECTORS])
+        collectors = (*hosts.COLLECTORS, *services.COLLECTORS, *tenant_events.COLLECTORS)
+        # A site that was never deployed has no OpenBao that signs a certificate, and no Keystone.
+        with (
+            patch.object(vault, "audit_key", lambda _place, own: own / "key"),
+            patch.object(tenant_events, "auditor", lambda _site: None),
+            patch.object(asking, "tenant_ids", lambda _cloud, siren: {siren}),
+        ):
+            facts = collect(site, "live", collectors)
         read += sum(fact.problem is None for fact in facts.facts)
         judged += len(evaluate(Facts.model_validate(recorded(names))).judgements)
     seconds = time.perf_counter() - start

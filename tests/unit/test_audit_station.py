@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from socle.audit import controls
-from socle.audit.collect import collect, station, tenant_events
+from socle.audit.collect import collect, station
 from socle.audit.collect.agent import Unread
 from socle.audit.rules import RULES, Others
 from socle.audit.schedule import TOLD
@@ -133,14 +133,6 @@ def test_what_is_missing_on_a_station_is_wrong() -> None:
     lax = {name for name, one in found.items() if not one["wrong"]}
     assert {name.split()[0] for name in lax} <= {"permissions", "special_rights"}
     assert red("station-kernel-hardened", found)
-
-
-def test_an_event_that_names_another_tenant_is_counted_against_it() -> None:
-    lines = ['{"who": {"project": "aa11"}}', '{"who": {"project": "aa11"}, "what": {"object": "bb22"}}']
-    others = {"t-b": {"bb22", "bb23"}, "t-c": {"cc33"}}
-    assert tenant_events.counted(lines, others) == {"hours": 24, "events": 2, "others": ["t-b"]}
-    assert red("tenant-events-given", tenant_events.counted(lines, others))
-    assert not red("tenant-events-given", tenant_events.counted(lines[:1], others))
 
 
 def test_a_confined_audit_takes_what_was_read_before_it_and_nothing_else(

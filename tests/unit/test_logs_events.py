@@ -169,6 +169,33 @@ def test_the_node_extracts_from_its_store(tmp_path: Path) -> None:
     assert datetime.fromisoformat(json.loads(line)["time"]).timestamp() == SECONDS
 
 
+def test_the_node_counts_for_several_tenants_what_it_would_give_each(tmp_path: Path) -> None:
+    elsewhere = called("elsewhere", "p2", user="u2") | {"resource_info": "p1"}
+    entries = [
+        logged("audit.http.response", called("one", "p1")),
+        logged("audit.http.response", called("one", "p1")),
+        logged("audit.http.response", called("two", "p1")),
+        logged("audit.http.response", elsewhere),
+        logged(
+            "audit.http.response", called("late", "p1"), __REALTIME_TIMESTAMP=f"{(SECONDS + 1) * 1e6:.0f}"
+        ),
+        {"__REALTIME_TIMESTAMP": f"{SECONDS * 1e6:.0f}", "MESSAGE": "p1 and p2 in no event"},
+    ]
+    NodeLog(tmp_path / "ctl1").append(entries)  # type: ignore[arg-type]
+    tenants = {"t-a": ["p1", "u1"], "t-b": ["p2", "u2"], "t-c": ["p3"]}
+    span = {"begin": SECONDS, "end": SECONDS + 1}
+    (line,) = node.answer(tmp_path, {"do": "count", "tenants": tenants, **span})
+    told = json.loads(line)
+    assert told == {
+        "t-a": {"events": 3, "others": ["t-b"]},
+        "t-b": {"events": 1, "others": ["t-a"]},
+        "t-c": {"events": 0, "others": []},
+    }
+    for name, ids in tenants.items():
+        given = list(node.answer(tmp_path, {"do": "extract", "ids": ids, **span}))
+        assert len(given) == told[name]["events"], "counted is what the tenant would get"
+
+
 @pytest.mark.parametrize("service", PASTE)
 def test_every_call_is_written_down_behind_the_check_of_its_token(service: str) -> None:
     root = project_root()

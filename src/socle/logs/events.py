@@ -24,6 +24,8 @@ PLACEMENT = re.compile(
     r"(?P<user>\S+) (?P<project>\S+) (?P<domain>\S+)(?: \S+){3}\] "
     r'(?P<address>\S+) "(?P<method>\S+) (?P<path>\S+)" status: (?P<status>\d+)'
 )
+MARKS = (LOGGER.encode(), b"placement.requestlog ")
+"""One of them is in the line of every entry that is an event."""
 HTTP_FAILED = 400
 
 
@@ -61,14 +63,39 @@ def select(
         begin: seconds since 1970, included.
         end: seconds since 1970, not included.
     """
-    told: set[str] = set()
+    for _name, shown in given(entries, {"": ids}, begin, end):
+        yield shown
+
+
+def given(
+    entries: Iterable[Mapping[str, Any]], tenants: Mapping[str, Set[str]], begin: float, end: float
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The events of several tenants, each with the name of who gets it; otherwise as ``select``."""
+    told: set[tuple[str, str]] = set()
     for entry in entries:
         if not begin <= int(str(entry.get("__REALTIME_TIMESTAMP", "0"))) / 1e6 < end:
             continue
         event = event_of(entry)
-        if event and event.identifier not in told and belongs(event, ids):
-            told.add(event.identifier)
-            yield event.shown
+        if event is None:
+            continue
+        for name, ids in tenants.items():
+            if (name, event.identifier) not in told and belongs(event, ids):
+                told.add((name, event.identifier))
+                yield name, event.shown
+
+
+def counted(
+    entries: Iterable[Mapping[str, Any]], tenants: Mapping[str, Set[str]], begin: float, end: float
+) -> dict[str, dict[str, Any]]:
+    """How many events each tenant gets, and which other tenants any of these names by an identifier."""
+    owners = [(one, name) for name, ids in tenants.items() for one in ids]
+    counts = dict.fromkeys(tenants, 0)
+    others: dict[str, set[str]] = {name: set() for name in tenants}
+    for name, shown in given(entries, tenants, begin, end):
+        line = json.dumps(shown, ensure_ascii=False)
+        counts[name] += 1
+        others[name] |= {owner for one, owner in owners if one in line} - {name}
+    return {name: {"events": counts[name], "others": sorted(others[name])} for name in tenants}
 
 
 def belongs(event: Audit, ids: Set[str]) -> bool:

@@ -2,6 +2,7 @@
 
 ``{"do": "measure"}`` tells what ``chain.judge`` wants to know;
 ``{"do": "extract", "ids": […], "begin": …, "end": …}`` gives a tenant's events as JSON lines;
+``{"do": "count", "tenants": {name: […]}, "begin": …, "end": …}`` counts those of several tenants at once;
 ``{"do": "search", "text": "…"}`` gives entries that contain a text.
 ``{"do": "copy", "known": {name: bytes}}`` gives the store as a tar archive, without what is known already.
 """
@@ -19,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from socle.logs.events import select
+from socle.logs.events import MARKS, counted, select
 from socle.logs.sealing import SEALS, files_of, measure
 from socle.logs.store import read_lines
 
@@ -34,14 +35,23 @@ def answer(store: Path, asked: dict[str, Any]) -> Iterator[str]:
         case "measure":
             yield json.dumps(asdict(measure(store)))
         case "extract":
-            entries = (json.loads(line) for line in _lines(store, asked["begin"]) if b"MESSAGE" in line)
+            entries = _events(store, asked["begin"])
             for event in select(entries, frozenset(asked["ids"]), asked["begin"], asked["end"]):
                 yield json.dumps(event, ensure_ascii=False)
+        case "count":
+            tenants = {name: frozenset(ids) for name, ids in asked["tenants"].items()}
+            entries = _events(store, asked["begin"])
+            yield json.dumps(counted(entries, tenants, asked["begin"], asked["end"]))
         case "search":
             wanted = asked["text"].encode()
             yield from (line.decode().rstrip("\n") for line in _lines(store, 0) if wanted in line)
         case other:
             raise ValueError(f"no question {other}")
+
+
+def _events(store: Path, begin: float) -> Iterator[dict[str, Any]]:
+    """Entries that may be events of APIs."""
+    return (json.loads(line) for line in _lines(store, begin) if any(mark in line for mark in MARKS))
 
 
 def _lines(store: Path, begin: float) -> Iterator[bytes]:

@@ -127,6 +127,18 @@ def log_store(_questions: Questions) -> dict[str, Any]:
     }
 
 
+@section("tenant_events", component="logs_store")
+def tenant_events(questions: Questions) -> dict[str, Any]:
+    """How many events each tenant would get if it asked, and which other tenants these name."""
+    asked = questions["tenant_events"]
+    if "problem" in asked:
+        raise Unread(asked["problem"])
+    found: dict[str, Any] = json.loads(
+        output(STORE_PROGRAM, seconds=60, given=json.dumps({"do": "count", **asked}))
+    )
+    return found
+
+
 EVENTS = {
     "sessions": rb'"SYSLOG_IDENTIFIER":"sshd(?:-session)?"',
     "rights": rb'"SYSLOG_IDENTIFIER":"sudo"',

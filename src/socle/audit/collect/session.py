@@ -100,20 +100,21 @@ def ask_again(site: Site, names: Collection[str], left_out: Collection[str] = ()
         _answers[site.name] = {**before, **again}
 
 
-def questions(site: Site, host: Host) -> dict[str, Any]:
-    """What the agent is asked on a host."""
+def questions(site: Site, host: Host, left_out: Collection[str] = ()) -> dict[str, Any]:
+    """What the agent is asked on a host, without what only sections need that are left out."""
     general = {
         "host": host.name,
         "components": list(catalogue.load().of_groups(host.groups)),
         "capabilities": host.capabilities.model_dump(),
         "domain": site.domain,
     }
-    return general | {name: asked(site, host) for name, asked in sorted(ASKED.items())}
+    chosen = {name: asked for name, asked in sorted(ASKED.items()) if name not in left_out}
+    return general | {name: asked(site, host) for name, asked in chosen.items()}
 
 
 def asking(site: Site, host: Host, left_out: Collection[str] = ()) -> str:
     """What a host is given on the program's standard input: data, and the digest of the program."""
-    asked = questions(site, host) | {"left_out": sorted(left_out)}
+    asked = questions(site, host, left_out) | {"left_out": sorted(left_out)}
     return json.dumps({"program": program.digest(), "questions": asked}, sort_keys=True)
 
 

@@ -1,16 +1,18 @@
-"""The events that a tenant would get if it asked for them now: the extraction is done and looked at."""
+"""The events that a tenant would get if it asked for them now: extracted and counted on their store."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from socle.audit.collect.cloud import auditor
 from socle.audit.collect.collector import Collector, FactKind
+from socle.audit.collect.session import ASKED, read_hosts
 from socle.audit.model import Fact
+from socle.errors import SocleError
 from socle.logs import asking
-from socle.site import Site
+from socle.site import Host, Site
 from stacks.tenant.plan import domain_name, unserved
 
 EVENTS: Final = "logs.tenant_events"
@@ -22,33 +24,47 @@ def of_tenants(site: Site) -> tuple[str, ...]:
     return tuple(domain_name(siren) for siren in sorted(site.tenants) if unserved(site, siren) is None)
 
 
-def _read(site: Site) -> Iterator[Fact]:
-    from openstack.exceptions import SDKException  # noqa: PLC0415 - takes seconds to load
-
+def _asked(site: Site, host: Host) -> dict[str, Any]:
+    """What a store must know to count: the identifiers of each tenant, or why Keystone does not give them."""
+    if host not in asking.stores(site):
+        return {}
     sirens = {domain_name(siren): siren for siren in site.tenants}
-    cloud = auditor(site)
     try:
-        ids = {domain: asking.tenant_ids(cloud, sirens[domain]) for domain in of_tenants(site)}
-    except SDKException as error:
-        why = f"Keystone ne dit pas les identifiants des clients ({type(error).__name__})"
-        yield from (Fact(name=EVENTS, subject=domain, problem=why) for domain in of_tenants(site))
-        return
+        cloud = auditor(site)
+        ids = {domain: sorted(asking.tenant_ids(cloud, sirens[domain])) for domain in of_tenants(site)}
+    except SocleError as error:
+        return {"problem": str(error)}
+    except Exception as error:  # noqa: BLE001 - whatever Keystone's client meets, the host's other answers stay
+        return {"problem": f"Keystone ne dit pas les identifiants des clients ({type(error).__name__})"}
     until = datetime.now(UTC)
-    for domain, own in ids.items():
-        lines = list(asking.events(site, own, until - timedelta(hours=HOURS), until))
-        if not lines:
-            why = f"aucun événement de ce client depuis {HOURS} heures"
-            yield Fact(name=EVENTS, subject=domain, problem=why)
-            continue
-        others = {name: theirs for name, theirs in ids.items() if name != domain}
-        yield Fact(name=EVENTS, subject=domain, value=counted(lines, others))
+    begin = until - timedelta(hours=HOURS)
+    return {"tenants": ids, "begin": begin.timestamp(), "end": until.timestamp()}
 
 
-def counted(lines: Iterable[str], others: Mapping[str, Iterable[str]]) -> dict[str, Any]:
-    """How many events there are, and which other tenants any of them names by an identifier."""
-    told = list(lines)
-    named = {name for name, ids in others.items() if any(one in line for one in ids for line in told)}
-    return {"hours": HOURS, "events": len(told), "others": sorted(named)}
+ASKED["tenant_events"] = _asked
+
+
+def _read(site: Site) -> Iterator[Fact]:
+    answers = read_hosts(site)
+    stores = [host.name for host in asking.stores(site)]
+    for domain in of_tenants(site):
+
+        def shape(said: dict[str, Any], domain: str = domain) -> dict[str, Any]:
+            return {"events": int(said[domain]["events"]), "others": list(said[domain]["others"])}
+
+        parts = [answers[name].fact(EVENTS, domain, "tenant_events", shape) for name in stores]
+        yield next((part for part in parts if part.problem), None) or _together(domain, parts)
+
+
+def _together(domain: str, parts: list[Fact]) -> Fact:
+    """What all stores told of one tenant."""
+    events = sum(part.value["events"] for part in parts if part.value)
+    if not events:
+        return Fact(
+            name=EVENTS, subject=domain, problem=f"aucun événement de ce client depuis {HOURS} heures"
+        )
+    others = sorted({other for part in parts if part.value for other in part.value["others"]})
+    return Fact(name=EVENTS, subject=domain, value={"hours": HOURS, "events": events, "others": others})
 
 
 COLLECTORS: tuple[Collector, ...] = (
@@ -59,6 +75,6 @@ COLLECTORS: tuple[Collector, ...] = (
             FactKind(EVENTS, of_tenants, "Les événements qu’un client aurait s’il les demandait, comptés"),
         ),
         read=_read,
-        permission="compte auditor du nuage, et le programme du collecteur de journaux, par sudo",
+        permission="compte auditor du nuage, et la session d’audit du collecteur de journaux",
     ),
 )

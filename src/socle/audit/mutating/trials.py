@@ -16,9 +16,13 @@ from socle.site import Site
 
 SESSIONS: Final = frozenset({"hosts", "services"})
 """Collectors that read nothing but the session of each host, so that hosts do not touch each other."""
-ASKING: Final = SESSIONS | {"tls"}
+ASKING: Final = SESSIONS | {"tls", "tenant events"}
 """Collectors that read it at all."""
-COSTLY: Final = {"hardening": ("host.hardening",), "rabbitmq": ("rabbitmq.state",)}
+COSTLY: Final = {
+    "hardening": ("host.hardening",),
+    "rabbitmq": ("rabbitmq.state",),
+    "tenant_events": ("logs.tenant_events",),
+}
 """Sections of a session that take seconds, and the facts for which they are asked again."""
 
 
