@@ -8,19 +8,16 @@ of a station of administration are read on it by the commands that an audit runs
 
 from __future__ import annotations
 
-import subprocess
 import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from socle import __version__
-from socle.audit.collect import hosts, station
-from socle.audit.collect.session import answered, asking
+from socle.audit.collect import station
 from socle.audit.model import Fact, Facts
 from socle.site import Site, load
-from socle.site.entrance import AUDIT_COMMAND
-from tests.hosts.test_machine import HOST, Hardened
+from tests.hosts.test_machine import Hardened
 from tools.record_facts import write
 
 OF_A_MACHINE = {"host.hardening.kernel", "host.hardening.auditd", "host.hardening.apparmor", "host.quality"}
@@ -37,18 +34,11 @@ def main() -> None:
         try:
             made.harden()
             site = load(made.site)
-            write(frozen(site, "hosts", as_host(made, site)), "machine", "hardened_host")
+            answers = [fact for fact in made.answers() if fact.name in OF_A_MACHINE]
+            write(frozen(site, "hosts", answers), "machine", "hardened_host")
             write(frozen(site, "station", as_station(made, site)), "machine", "station")
         finally:
             made.machine.end()
-
-
-def as_host(made: Hardened, site: Site) -> list[Fact]:
-    """What its audit program answers, of what only a machine shows."""
-    session = ["ssh", "-F", str(made.machine.ssh_config), "-o", "BatchMode=yes", "machine", AUDIT_COMMAND]
-    host = site.hosts[HOST]
-    done = subprocess.run(session, input=asking(site, host), capture_output=True, text=True, check=True)
-    return [fact for fact in hosts.of_host(site, host, answered(done.stdout)) if fact.name in OF_A_MACHINE]
 
 
 def as_station(made: Hardened, site: Site) -> list[Fact]:

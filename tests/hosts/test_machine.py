@@ -14,11 +14,14 @@ from pathlib import Path
 
 import pytest
 
+from socle.audit.collect import hosts
+from socle.audit.collect.session import answered, asking
+from socle.audit.model import Fact
 from socle.hardening import Check, HostTraits, applied, checks
 from socle.hardening.people import accounts_of
 from socle.paths import project_root
 from socle.site import load
-from socle.site.entrance import AUTHORITY_FILE, CERTIFICATE_FILE, KEY_FILE
+from socle.site.entrance import AUDIT_COMMAND, AUTHORITY_FILE, CERTIFICATE_FILE, KEY_FILE
 from socle.vault import ssh
 from tests.hosts.machine import COMMAND_LINE, Machine
 
@@ -43,10 +46,10 @@ class Hardened:
         self.site = folder / "machine"
         self.state = folder / "state" / "machine"
         shutil.copytree(project_root() / "inventories/lab", self.site)
-        hosts = self.site / "hosts.yml"
+        inventory = self.site / "hosts.yml"
         able = ", ".join(f"{name}: true" for name in ABLE)
-        text = re.sub(r"capabilities: \{.*?\}", f"capabilities: {{{able}}}", hosts.read_text("utf-8"))
-        hosts.write_text(text, "utf-8")
+        text = re.sub(r"capabilities: \{.*?\}", f"capabilities: {{{able}}}", inventory.read_text("utf-8"))
+        inventory.write_text(text, "utf-8")
         (self.site / "people.yml").write_text(PEOPLE, "utf-8")
 
     def begin(self) -> None:
@@ -112,6 +115,14 @@ class Hardened:
         assert found, "grub.cfg starts no kernel"
         return found[1]
 
+    def answers(self) -> list[Fact]:
+        """What an audit reads of it, by the program that the role laid."""
+        site = load(self.site)
+        host = site.hosts[HOST]
+        session = ["ssh", "-F", self.machine.ssh_config, "-o", "BatchMode=yes", "machine", AUDIT_COMMAND]
+        done = subprocess.run(session, input=asking(site, host), capture_output=True, text=True, check=True)
+        return list(hosts.of_host(site, host, answered(done.stdout)))
+
     def read(self, wanted: list[Check]) -> list[str]:
         """What the commands of the checks print, in their order, in one session."""
         mark = "----socle----"
@@ -136,6 +147,14 @@ def test_every_rule_holds_on_the_machine(hardened: Hardened) -> None:
     assert len(texts) == len(wanted)
     wrong = [(c.name, c.judge(text)) for c, text in zip(wanted, texts, strict=True)]
     assert [found for found in wrong if found[1]] == []
+
+
+def test_an_audit_sees_every_rule_hold(hardened: Hardened) -> None:
+    facts = {fact.name: fact for fact in hardened.answers()}
+    judged = {name: facts[name] for name in ("host.hardening", *(f"host.hardening.{need}" for need in ABLE))}
+    assert {name: fact.problem for name, fact in judged.items() if fact.problem} == {}
+    wrong = {(name, rule): one["wrong"] for name, fact in judged.items() for rule, one in fact.value.items()}
+    assert {place: why for place, why in wrong.items() if why} == {}
 
 
 def test_a_setting_that_somebody_changed_is_noticed(hardened: Hardened) -> None:

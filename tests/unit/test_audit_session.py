@@ -28,6 +28,7 @@ from socle.audit.collect import (
 from socle.audit.collect.agent import Unread
 from socle.audit.collect.session import HostAnswer, UnknownShape
 from socle.errors import SocleError
+from socle.hardening.checks import command as command_of
 from socle.paths import project_root
 from socle.site import Site, load
 from socle.site.entrance import AUDIT_PROGRAM
@@ -295,3 +296,34 @@ def test_a_fact_that_two_sources_declare_is_refused(site: Site) -> None:
     twice = [one for one in COLLECTORS if one.name == "register"] * 2
     with pytest.raises(SocleError, match=r"two sources declare register\.evidence"):
         collect(site, "static", twice)
+
+
+def test_parameters_of_the_kernel_are_read_as_sysctl_prints_them() -> None:
+    names = ["kernel.ostype", "net.ipv4.ip_local_port_range", "net.no_such_parameter"]
+    command = f"sysctl {' '.join(names)}"
+    told = agent_hardening.all_printed([command])[command]
+    assert told == {
+        "text": "".join(
+            f"{name} = {' '.join(Path('/proc/sys', *name.split('.')).read_text().split())}\n"
+            for name in names[:2]
+        )
+    }
+    (rule,) = (one for one in hardening.load().rules if "net.core.bpf_jit_harden" in one.settings)
+    assert command_of(rule).startswith(agent_hardening.PARAMETERS)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="makes a mount namespace")
+def test_a_parameter_that_only_who_may_mount_reads_is_read_after_that_right_is_given_up() -> None:
+    command = "sysctl net.core.bpf_jit_harden"
+    code = (
+        "import json, subprocess\n"
+        "from socle.audit.collect.agent import only_read\n"
+        "from socle.audit.collect.agent_hardening import all_printed\n"
+        "only_read()\n"
+        f"told = all_printed([{command!r}])[{command!r}]['text']\n"
+        f"started = subprocess.run({command.split()!r}, capture_output=True, text=True, check=False).stdout\n"
+        "print(json.dumps([told, started]))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    value = Path("/proc/sys/net/core/bpf_jit_harden").read_text().strip()
+    assert json.loads(done.stdout) == [f"net.core.bpf_jit_harden = {value}\n", ""]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import shlex
+from pathlib import Path
 from typing import Any
 
 from socle.audit.collect.agent import Questions, Unread, output, section, text
 
 REPORT = "/etc/socle/hardening.json"
 COMMAND_SECONDS = 60
+PARAMETERS = "sysctl "
 KNOWN_COMMANDS = "/usr/local/libexec/socle-audit.json"
 """Commands of the rules that the deployment laid here; no other is run, whoever asks."""
 
@@ -28,11 +31,25 @@ def all_printed(commands: list[str]) -> dict[str, dict[str, str]]:
 
 
 def _printed(command: str) -> dict[str, str]:
+    if command.startswith(PARAMETERS):
+        return {"text": _parameters(shlex.split(command)[1:])}
     # A check that finds nothing may end by another status than 0; what it printed is judged.
     try:
         return {"text": output("/bin/sh", "-c", command, ok=tuple(range(126)), seconds=COMMAND_SECONDS)}
     except Unread as error:
         return {"problem": str(error)}
+
+
+def _parameters(names: list[str]) -> str:
+    """What ``sysctl`` prints; some parameters show only to who may mount, as no program started here may."""
+    found = []
+    for name in names:
+        try:
+            value = Path("/proc/sys", *name.split(".")).read_text("ascii")
+        except OSError:
+            continue  # as sysctl does: what is not printed is judged as not set
+        found.append(f"{name} = {' '.join(value.split())}\n")
+    return "".join(found)
 
 
 @section("hardening_report")
