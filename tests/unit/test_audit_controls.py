@@ -95,3 +95,10 @@ def test_it_is_never_green_when_a_fact_is_missing_forbidden_or_of_another_shape(
             }
             for kind, broken in readings.items():
                 assert judge(control, broken).status is not Status.CONFORME, (name, kind)
+
+
+def test_a_reason_of_several_hosts_is_told_once() -> None:
+    facts, name = golden("lab"), "host.system"
+    expected = {**facts.expected, name: ("cmp1", "ctl1")}
+    nothing = facts.model_copy(update={"facts": (), "expected": expected})
+    assert judge(CONTROLS["host-release"], nothing).reason == "cmp1, ctl1 : aucune lecture"

@@ -60,11 +60,7 @@ class _Index:
 
 
 def _judge(control: Control, index: _Index) -> Judgement:
-    unread = [
-        f"{subject} : {why}".removeprefix(" : ")
-        for name in control.needs
-        for subject, why in index.unread(name).items()
-    ]
+    unread = [pair for name in control.needs for pair in index.unread(name).items()]
     found: list[Finding] = []
     read = 0
     others = {name: index.values.get(name, {}) for name in control.needs[1:]}
@@ -74,10 +70,10 @@ def _judge(control: Control, index: _Index) -> Judgement:
                 found += _findings(control, subject, value, Others(subject, index.facts.ended, others))
                 read += 1
             except Unreadable as error:
-                unread.append(f"{subject} : {error}")
+                unread.append((subject, str(error)))
             except (TypeError, KeyError, AttributeError, ValueError, IndexError) as error:
                 # A reading of a shape that the rule does not know is no proof of anything.
-                unread.append(f"{subject} : lecture inattendue ({type(error).__name__} : {error})")
+                unread.append((subject, f"lecture inattendue ({type(error).__name__} : {error})"))
     if found:
         return Judgement(
             control=control.id,
@@ -106,5 +102,12 @@ def _findings(control: Control, subject: str, value: Any, others: Others) -> Ite
     ]
 
 
-def _told(reasons: Iterable[str]) -> str | None:
-    return " ; ".join(dict.fromkeys(reasons)) or None
+def _told(unread: Iterable[tuple[str, str]]) -> str | None:
+    """Each reason once, after the subjects that it holds of."""
+    subjects: dict[str, list[str]] = {}
+    for subject, why in dict.fromkeys(unread):
+        subjects.setdefault(why, []).append(subject)
+    return (
+        " ; ".join(f"{', '.join(names)} : {why}".removeprefix(" : ") for why, names in subjects.items())
+        or None
+    )
