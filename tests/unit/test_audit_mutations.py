@@ -362,10 +362,10 @@ def test_a_setting_that_comes_back_red_is_not_repaired(world: World) -> None:
 @pytest.mark.parametrize(
     ("control", "left"),
     [
-        ("hardening-sudo", {"rabbitmq"}),
-        ("lockout-settings", {"rabbitmq"}),  # hardening-lockout turns red with it
-        ("sudo-rights", {"hardening", "rabbitmq"}),
-        ("rabbitmq-accounts", {"hardening"}),
+        ("hardening-sudo", {"rabbitmq", "tenant_events"}),
+        ("lockout-settings", {"rabbitmq", "tenant_events"}),  # hardening-lockout turns red with it
+        ("sudo-rights", {"hardening", "rabbitmq", "tenant_events"}),
+        ("rabbitmq-accounts", {"hardening", "tenant_events"}),
     ],
 )
 def test_a_costly_section_is_read_again_where_it_may_have_turned_red(control: str, left: set[str]) -> None:
