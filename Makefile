@@ -48,7 +48,7 @@ lint: venv ## Linters, all strict
 
 venv: $(STAMP) ## Install the pinned Python dependencies in .venv
 
-$(STAMP): requirements.lock
+$(STAMP): requirements.lock tools/bootstrap
 	@tools/bootstrap $(VENV)
 	@touch $(STAMP)
 
