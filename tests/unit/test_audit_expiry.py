@@ -20,11 +20,12 @@ from cryptography.x509.oid import NameOID
 
 from socle.audit import controls
 from socle.audit.judging import judge
-from socle.audit.model import Fact, Facts, Status
+from socle.audit.model import Fact, Status
 from socle.audit.probe import expiry, expiry_end
 from socle.errors import SocleError
 from socle.paths import project_root
 from socle.site import load
+from tests.unit.audit_golden import one_pass
 
 SITE = load(project_root() / "inventories/lab")
 
@@ -130,20 +131,10 @@ def statuses(monkeypatch: pytest.MonkeyPatch, said: dict[str, str] | SocleError)
     monkeypatch.setattr("socle.audit.probe.remote.call", call)
     ground = expiry.Ground(SITE, canaries=None)  # type: ignore[arg-type] - it has none
     found: list[Fact] = list(expiry.EXPIRED.run(ground))
-    subjects = expiry.of_mutual(SITE)
-    assert [fact.subject for fact in found] == list(subjects)
-    now = datetime.now(UTC)
-    name = expiry.EXPIRED.fact.name
-    facts = Facts(
-        site="lab",
-        kind="live",
-        started=now,
-        ended=now,
-        tool="t",
-        expected={name: subjects},
-        facts=tuple(found),
-    )
-    return {judge(controls.named("probe-expired-certificate"), facts).status}
+    assert [(fact.name, fact.subject) for fact in found] == [
+        (expiry.EXPIRED.fact.name, subject) for subject in expiry.of_mutual(SITE)
+    ]
+    return {judge(controls.named("probe-expired-certificate"), one_pass(found)).status}
 
 
 def test_every_mutual_listener_of_the_site_is_tried_and_judged(monkeypatch: pytest.MonkeyPatch) -> None:

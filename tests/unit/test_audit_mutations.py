@@ -28,6 +28,7 @@ from socle.cli.app import INTERRUPTED, run
 from socle.errors import ExitCode, SocleError
 from socle.paths import project_root
 from socle.site import load
+from tests.unit.audit_golden import one_pass
 
 LAB = project_root() / "inventories/lab"
 DRIVER = """
@@ -203,26 +204,15 @@ class World:
 
     def read(self, _trials: Sequence[Trial] = ()) -> Facts:
         self.readings += 1
-        now = datetime.now(UTC)
-        return Facts(
-            site="lab",
-            kind="live",
-            started=now,
-            ended=now,
-            tool="test",
-            expected={
-                f"{source}.{name}": ("n1", "n2") for name in ("a", "b", "c") for source in ("host", "config")
-            },
-            facts=tuple(
-                Fact(
-                    name=f"{source}.{name}",
-                    subject=node,
-                    value={"says": (self.folder / node / name).read_text()},
-                )
-                for name in ("a", "b", "c")
-                for node in ("n1", "n2")
-                for source in ("host", "config")
-            ),
+        return one_pass(
+            Fact(
+                name=f"{source}.{name}",
+                subject=node,
+                value={"says": (self.folder / node / name).read_text()},
+            )
+            for name in ("a", "b", "c")
+            for node in ("n1", "n2")
+            for source in ("host", "config")
         )
 
     def trial(self, control: Control, node: str, breaks: str, **more: object) -> Trial:

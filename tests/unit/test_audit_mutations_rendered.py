@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,10 @@ from socle.audit.collect.agent_configuration import options_of
 from socle.audit.collect.render import described, without_placeholder
 from socle.audit.collect.rendered import CONFIGURED, configuration
 from socle.audit.judging import judge_all
-from socle.audit.model import Control, Fact, Facts, Status
+from socle.audit.model import Control, Fact, Status
 from socle.deploy.described import LaidFile, Role, SiteVariables
 from socle.paths import project_root
+from tests.unit.audit_golden import one_pass
 
 CONTROLS = control_files.load()
 
@@ -54,16 +54,8 @@ def laid() -> dict[str, dict[str, LaidFile]]:
 
 def judged(component: str, files: Mapping[str, Any]) -> set[str]:
     """The controls of a component's files alone that are red."""
-    fact, now = f"config.{component}", datetime.now(UTC)
-    facts = Facts(
-        site="lab",
-        kind="live",
-        started=now,
-        ended=now,
-        tool="test",
-        expected={fact: ("n1",)},
-        facts=(Fact(name=fact, subject="n1", value=configuration(files)),),
-    )
+    fact = f"config.{component}"
+    facts = one_pass([Fact(name=fact, subject="n1", value=configuration(files))])
     asked = {name: control for name, control in CONTROLS.items() if set(control.needs) == {fact}}
     return {one.control for one in judge_all(asked, facts) if one.status is Status.NON_CONFORME}
 

@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ from socle.site import load
 from socle.vault import people
 from socle.vault.custody import shares_of
 from socle.vault.quorum import root
+from tests.unit.audit_golden import one_pass
 from tests.unit.openbao_server import begun
 
 ONE, TWO = Made("tenant", "canary-one"), Made("person", "audit_canary")
@@ -163,16 +163,7 @@ def test_openbao_without_its_settings_turns_both_controls_red(place: vault.Place
 
 
 def of_fact(name: str, subject: str, value: Any) -> Facts:
-    now = datetime.now(UTC)
-    return Facts(
-        site="lab",
-        kind="live",
-        started=now,
-        ended=now,
-        tool="test",
-        expected={name: (subject,)},
-        facts=(Fact(name=name, subject=subject, value=value),),
-    )
+    return one_pass([Fact(name=name, subject=subject, value=value)])
 
 
 def test_a_probe_that_was_not_run_says_so() -> None:

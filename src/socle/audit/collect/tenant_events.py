@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 from socle.audit.collect.cloud import auditor
@@ -48,12 +49,13 @@ def _read(site: Site) -> Iterator[Fact]:
     answers = read_hosts(site)
     stores = [host.name for host in asking.stores(site)]
     for domain in of_tenants(site):
-
-        def shape(said: dict[str, Any], domain: str = domain) -> dict[str, Any]:
-            return {"events": int(said[domain]["events"]), "others": list(said[domain]["others"])}
-
+        shape = partial(_of_tenant, domain)
         parts = [answers[name].fact(EVENTS, domain, "tenant_events", shape) for name in stores]
         yield next((part for part in parts if part.problem), None) or _together(domain, parts)
+
+
+def _of_tenant(domain: str, said: dict[str, Any]) -> dict[str, Any]:
+    return {"events": int(said[domain]["events"]), "others": list(said[domain]["others"])}
 
 
 def _together(domain: str, parts: list[Fact]) -> Fact:

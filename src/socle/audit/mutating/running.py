@@ -70,18 +70,17 @@ def mutate(
         changed: list[str] = []
 
         def so_far(outcomes: Sequence[Outcome], *, interrupted: bool = True) -> Mutations:
-            known = [*not_live, *outcomes]
+            known = (*not_live, *outcomes)
+            tried = {one.control for one in known}
             return Mutations(
                 site=site.name,
                 started=started,
                 ended=datetime.now(UTC),
-                outcomes=tuple(known),
+                outcomes=known,
                 repaired=repaired,
                 changed=tuple(changed),
                 broken=tuple(f"{one.control} : {one.node}" for one in bench.broken()),
-                left=tuple(
-                    control.id for control in chosen if control.id not in {one.control for one in known}
-                ),
+                left=tuple(control.id for control in chosen if control.id not in tried),
                 seed=seed,
                 interrupted=interrupted,
             )
