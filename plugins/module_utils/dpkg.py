@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 
 POLICY = "/usr/sbin/policy-rc.d"
 MARK = "# Socle: no daemon is started before its role has configured it."
@@ -10,12 +11,16 @@ UNFINISHED = ("unpacked", "half-configured", "triggers-awaited", "triggers-pendi
 
 
 def statuses(module):
-    """dpkg's status of every package that it knows, by name."""
+    """dpkg's status of every package that it knows, by name.
+
+    Read to the end of the pipe: Ansible's own ``run_command`` stops once the process has ended, and on a busy
+    machine lost the last of its words, so that a package that is there was told as missing.
+    """
     command = ["dpkg-query", "--show", "--showformat", "${Package}\\t${db:Status-Status}\\n"]
-    code, out, err = module.run_command(command)
-    if code != 0:
-        module.fail_json(msg=f"dpkg-query: {err.strip()}")
-    return dict(line.split("\t") for line in out.splitlines() if "\t" in line)
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        module.fail_json(msg=f"dpkg-query: {done.stderr.strip()}")
+    return dict(line.split("\t") for line in done.stdout.splitlines() if "\t" in line)
 
 
 def half_way(known):
