@@ -94,7 +94,7 @@ def beside(site: Site, whole: float) -> str:
 def first_of_nodes(run: dict[str, list[dict[str, int]]]) -> bool:
     """Every phase of the nodes changed something."""
     phases = {p["name"]: p["changed"] for p in run["phases"]}
-    return all(phases.get(name) for name in ("base", "control", "compute"))  # type: ignore[call-overload]
+    return all(phases.get(name) for name in ("base", "control", "networks", "volumes", "compute"))  # type: ignore[call-overload]
 
 
 if __name__ == "__main__":

@@ -214,13 +214,15 @@ def names(site: Site, **wanted: Any) -> list[tuple[str, tuple[str, ...]]]:
 
 def test_a_whole_deployment_waits_for_what_it_needs(site: Site) -> None:
     after = dict(names(site))
-    assert set(PLAYBOOKS) - {"vault"} < set(after)
+    assert set(PLAYBOOKS) - {"vault", "logs"} < set(after)
     assert after["keys"] == ("base",)
     assert after["certificates"] == ("keys",)
     assert after["storage"] == ("keys",)
     assert after["control"] == ("certificates",)
-    assert after["compute"] == ("storage", "control")
-    assert after["platform"] == ("storage", "control")
+    assert after["networks"] == ("control",)
+    assert after["volumes"] == ("storage", "control")
+    assert after["compute"] == ("storage", "networks")
+    assert after["platform"] == ("networks", "volumes")
     assert after["tenants"] == ("compute", "platform")
     assert after["copy of openbao"] == ("pages",)
 

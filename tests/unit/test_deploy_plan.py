@@ -11,6 +11,7 @@ import pytest
 from socle.cli import planning
 from socle.cli.app import run
 from socle.deploy import plan as planned
+from socle.deploy.deployment import PLAYBOOKS
 from socle.deploy.events import Change, Diff, Failure, Outcome
 from socle.deploy.nodes import NodeFacts
 from socle.deploy.playbook import PlaybookError, unreachable
@@ -91,7 +92,7 @@ def test_before_the_first_deployment_it_plans_without_secrets(
     code, text = shown(ansible, monkeypatch, capsys)
     assert code == 0
     ((names, arguments, environment),) = ansible.calls
-    assert names == ("base", "vault", "certificates", "logs", "storage", "control", "compute")
+    assert names == tuple(PLAYBOOKS)
     assert arguments[:2] == ("--check", "--diff")
     assert environment["SOCLE_PLAN_WITHOUT_VAULT"] == "1"
     for told in (
@@ -129,7 +130,7 @@ def test_what_cannot_tell_hides_nothing_that_comes_after(
     ansible = Ansible({"control": [FILE]}, {"storage": failure})
     code, text = shown(ansible, monkeypatch, capsys)
     assert code == 1
-    assert [call[0] for call in ansible.calls][1] == ("control", "compute")
+    assert [call[0] for call in ansible.calls][1] == ("control", "networks", "volumes", "compute")
     assert "cannot tell: sto1: ceph: Ceph is configured" in text
     assert "/etc/nova/nova.conf" in text
 
