@@ -26,6 +26,7 @@ from socle.audit.evaluating import evaluate
 from socle.audit.model import Facts, Status
 from socle.audit.mutations import mutated
 from socle.audit.report import FORMS, Content, Past, content, html
+from socle.audit.rules import conditions
 from tests.unit.audit_golden import golden
 
 CHAPTERS = {str(number): f"Chapitre « {number} » & <suite>" for number in range(5, 20)}
@@ -244,3 +245,9 @@ def test_a_cell_is_no_formula() -> None:
 def test_the_same_audit_gives_the_same_bytes(shown: Content) -> None:
     for form in ("html", "csv", "oscal", "junit", "sarif", "ciso-assistant"):
         assert rendered(shown, form) == rendered(shown, form)
+
+
+def test_a_long_list_is_cut_and_says_how_long_it_is() -> None:
+    assert conditions.shown(list(range(conditions.SHOWN))).endswith(f", {conditions.SHOWN - 1}")
+    told = conditions.shown([f"/var/lib/{number}" for number in range(conditions.SHOWN + 812)])
+    assert told.endswith(f"/var/lib/{conditions.SHOWN - 1}, et 812 de plus")

@@ -6,6 +6,8 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -18,6 +20,8 @@ from socle.audit.collect import collect, station
 from socle.audit.collect.agent import Unread
 from socle.audit.rules import RULES, Others
 from socle.audit.schedule import TOLD
+from socle.hardening.checks import special_rights_without
+from socle.lab.build import layers_dir
 from socle.paths import project_root
 from socle.site import load
 from tests.unit.audit_golden import golden
@@ -159,3 +163,40 @@ def test_what_is_read_before_is_what_is_read_without_confinement(
     monkeypatch.setenv(TOLD, str(file))
     facts = collect(site, "live", station.COLLECTORS).facts
     assert [(fact.name, fact.value) for fact in facts] == [(name, {"name": name}) for name in station.KINDS]
+
+
+@pytest.fixture
+def entered(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder into which everybody gets, with a cache and the state of a lab below it."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        monkeypatch.setenv("SOCLE_CACHE", f"{folder}/cache")
+        (folder / "states/lab").mkdir(parents=True, mode=0o700)
+        (folder / "states/lab/lab/nodes").mkdir(parents=True)
+        yield folder
+
+
+@ROOT
+def test_the_files_of_the_nodes_of_a_lab_are_not_those_of_this_machine(entered: Path) -> None:
+    expected = [layers_dir(), entered / "states/lab/lab/nodes"]
+    assert station.roots_of_nodes(entered / "states") == expected
+
+
+@ROOT
+def test_a_folder_that_others_may_enter_is_looked_into_all_the_same(entered: Path) -> None:
+    layers_dir().chmod(0o755)
+    assert station.roots_of_nodes(entered / "states") == [entered / "states/lab/lab/nodes"]
+    (entered / "states/lab").chmod(0o711)
+    assert station.roots_of_nodes(entered / "states") == []
+
+
+@ROOT
+def test_the_walk_goes_past_these_folders_alone(tmp_path: Path) -> None:
+    for name in ("past", "seen"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text("")
+        os.chown(tmp_path / name / "file", 54321, 54321)
+    walk = special_rights_without([str(tmp_path / "past")]).replace("find /", f"find {tmp_path}")
+    told = subprocess.run(["sh", "-c", walk], capture_output=True, text=True, check=True).stdout
+    assert told.splitlines() == [str(tmp_path / "seen/file")]

@@ -17,9 +17,10 @@ SCRIPTS = Path(__file__).parent
 
 
 def layers_dir() -> Path:
-    """Where layers are kept."""
+    """Where layers are kept; closed to others, since programs in them have special rights."""
     path = cache_dir() / "layers"
     path.mkdir(parents=True, exist_ok=True)
+    path.chmod(0o700)
     return path
 
 

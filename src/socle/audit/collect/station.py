@@ -26,6 +26,8 @@ from socle.audit.model import Fact
 from socle.audit.schedule import TOLD
 from socle.errors import SocleError
 from socle.hardening import Check, HostTraits, applied, checks
+from socle.hardening.checks import SPECIAL_RIGHTS, special_rights_without
+from socle.paths import cache_dir, state_dir
 from socle.site import Site, load
 
 EFFECTS: Final = frozenset(
@@ -81,8 +83,28 @@ def _hardening(site: Site, needs_kernel: bool) -> dict[str, Any]:
     if needs_kernel and shared:
         raise Unread("ce poste partage le noyau et les disques de la machine qui le porte")
     wanted = [check for check in rules(site, shared) if (check.rule.needs is not None) is needs_kernel]
-    said = all_printed([check.command for check in wanted])
-    return judged(wanted, [said[check.command] for check in wanted])
+    walk = special_rights_without(map(str, roots_of_nodes(state_dir(site.name).parent)))
+    commands = [walk if check.command == SPECIAL_RIGHTS else check.command for check in wanted]
+    said = all_printed(commands)
+    return judged(wanted, [said[command] for command in commands])
+
+
+def roots_of_nodes(states: Path) -> list[Path]:
+    """Folders of a lab on this machine that hold the files of its nodes, where none but root gets in.
+
+    A node's accounts are not this machine's, and each node tells of its own files.
+    """
+    places = [cache_dir() / "layers", *states.glob("*/lab/nodes")]
+    return sorted(place for place in places if place.is_dir() and _is_closed(place))
+
+
+def _is_closed(place: Path) -> bool:
+    """Whether a folder, or one that it is in, belongs to root and opens to nobody else."""
+    for folder in (place, *place.parents):
+        status = folder.stat()
+        if status.st_uid == 0 and not status.st_mode & 0o077:
+            return True
+    return False
 
 
 def rules(site: Site, shared: bool) -> list[Check]:

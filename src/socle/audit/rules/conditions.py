@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Any, Final
 
 from socle.audit.rules.registry import Unreadable
@@ -59,6 +60,10 @@ def holds(value: Any, condition: Any) -> bool:
     return all(WORDS[word](value, wanted) for word, wanted in condition.items())
 
 
+SHOWN = 40
+"""Items of a list that a report shows; all of them stand in the facts."""
+
+
 def told(condition: Any) -> str:
     """A condition in French, for a report."""
     if not isinstance(condition, Mapping):
@@ -80,7 +85,9 @@ def shown(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{key} : {shown(item)}" for key, item in value.items()) or "vide"
     if isinstance(value, list | tuple | set | frozenset):
-        return ", ".join(shown(item) for item in value) or "vide"
+        items = [shown(item) for item in islice(value, SHOWN)]
+        more = [f"et {len(value) - SHOWN} de plus"] if len(value) > SHOWN else []
+        return ", ".join([*items, *more]) or "vide"
     return str(value)
 
 
