@@ -100,11 +100,8 @@ def roots_of_nodes(states: Path) -> list[Path]:
 
 def _is_closed(place: Path) -> bool:
     """Whether a folder, or one that it is in, belongs to root and opens to nobody else."""
-    for folder in (place, *place.parents):
-        status = folder.stat()
-        if status.st_uid == 0 and not status.st_mode & 0o077:
-            return True
-    return False
+    looked_at = (folder.stat() for folder in (place, *place.parents))
+    return any(status.st_uid == 0 and not status.st_mode & 0o077 for status in looked_at)
 
 
 def rules(site: Site, shared: bool) -> list[Check]:
