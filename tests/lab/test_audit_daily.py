@@ -126,6 +126,10 @@ def test_what_turned_red_is_told_and_then_its_repair(lab: Lab, station: Station)
     shown = json.loads(station.socle("audit", "changes", "--json", code=10))
     assert [one["control"] for one in shown["changes"] if one["now"] == "non conforme"] == [BROKEN]
     assert NODE in str(shown["changes"])
+    alarms = json.loads(station.socle("audit", "alarms", "--json", code=10))
+    days = {day["bundle"]: name for name, day in alarms["days"].items()}
+    assert alarms["days"][days[red.name]]["lines"] == len(told)
+    assert days[red.name] in alarms["waiting"]
     printed = len(station.journal("-u", SERVICE))
     assert run(station) == {"Result": "success", "ExecMainStatus": "0"}
     assert len(station.journal(*ALERTS)) == heard + len(told)

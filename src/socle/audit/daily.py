@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from socle import durable
-from socle.audit import alerts, bundle, changes, controls, notary, verify
+from socle.audit import alarms, alerts, bundle, changes, controls, notary, verify
 from socle.audit.collect import collect
 from socle.audit.evaluating import evaluate
 from socle.audit.model import Audit
@@ -59,8 +60,10 @@ def run(site: Site, tell: Tell = lambda _name: None, journal: Path = alerts.JOUR
         day = _run(site, tell)
     except Exception as error:
         # Whatever stops it, nobody may take the silence for a good day.
+        alarms.remember(site.name, datetime.now(UTC), None, 1)
         _alert(site, [f"L’audit quotidien de {site.name} n’a pas abouti : {error}"], journal)
         raise
+    alarms.remember(site.name, datetime.now(UTC), day.bundle.name, len(day.alarm))
     if day.alarm:
         _alert(site, day.alarm, journal)
     # Only now: what nobody could be told is told again the next day.

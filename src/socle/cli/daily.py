@@ -1,11 +1,13 @@
-"""``socle audit changes``, ``daily`` and ``schedule``: the audit of every day, and what is new in it."""
+"""``socle audit changes``, ``daily``, ``alarms`` and ``schedule``: the audit of every day."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
+from rich.table import Table
 
 from socle.audit.schedule import CHANGED
 from socle.cli.app import err, examples, options, out
@@ -64,6 +66,34 @@ def daily(context: typer.Context) -> None:
         for line in (*day.lines, f"Dossier de preuves : {day.bundle}"):
             out.print(line, markup=False, highlight=False, soft_wrap=True)
     raise typer.Exit(CHANGED if day.alarm else ExitCode.OK)
+
+
+@audit.command(name="alarms", epilog=examples("socle audit alarms", "socle audit alarms --json"))
+def show_alarms(context: typer.Context) -> None:
+    """Show the daily audits of the last 31 days, their alarms, and who acknowledged each.
+
+    A person acknowledges an alarm in records/alarms.yml of the site, within a day.
+
+    Exit code: 10 when an alarm waits for somebody.
+    """
+    from socle.audit import alarms  # noqa: PLC0415 - loads slowly
+
+    given = options(context)
+    days = alarms.judged(given.load(), datetime.now(UTC))
+    waiting = alarms.waiting(days)
+    if given.json:
+        out.print_json(data={"days": days, "waiting": waiting})
+    else:
+        table = Table("alarme", "dossier", "lignes", "attente (h)", "acquittée par", title_justify="left")
+        for name, day in sorted(days.items()):
+            seen = day["by"] or ("personne" if day["lines"] else "")
+            lost = day["bundle"] or "audit non abouti"
+            row = (name, lost, str(day["lines"]), f"{day['hours']:.1f}" if day["lines"] else "", seen)
+            table.add_row(*row, style="red" if name in waiting else None)
+        out.print(table)
+        for name in waiting:
+            out.print(f"À écrire dans records/alarms.yml :\n{alarms.to_write(name)}", markup=False)
+    raise typer.Exit(CHANGED if waiting else ExitCode.OK)
 
 
 @audit.command(epilog=examples("socle audit schedule", "socle audit schedule --stop"))

@@ -126,6 +126,14 @@ class Support(Entry):
     recording: Text | None = Field(None, description="Where the recording of the session is kept")
 
 
+class Acknowledgement(Entry):
+    """A person looked at an alarm of the daily audit, and what it came to."""
+
+    at: Moment
+    by: Slug
+    conclusion: Text
+
+
 class Drills(Entry):
     """``records/drills.yml``."""
 
@@ -168,6 +176,14 @@ class Supports(Entry):
     support: dict[Slug, Support]
 
 
+class Alarms(Entry):
+    """``records/alarms.yml``."""
+
+    alarms: dict[Slug, Acknowledgement] = Field(
+        description="By the name of the alarm, as `socle audit alarms` shows it"
+    )
+
+
 REGISTERS: dict[str, type[BaseModel]] = {
     "drills": Drills,
     "reviews": Reviews,
@@ -176,5 +192,6 @@ REGISTERS: dict[str, type[BaseModel]] = {
     "changes": Changes,
     "media": Media,
     "support": Supports,
+    "alarms": Alarms,
 }
 """The registers by the name of their file, which is the key of their entries as well."""

@@ -1,13 +1,14 @@
-"""The audits before this one: when, of which hosts, whether each is still proved; and the timer of them."""
+"""The audits before this one: when, of which hosts, whether each is proved; their alarms; their timer."""
 
 from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from socle.audit import bundle, notary, schedule, verify
+from socle.audit import alarms, bundle, notary, schedule, verify
 from socle.audit.collect.collector import Collector, FactKind, of_site
 from socle.audit.model import Fact
 from socle.errors import SocleError
@@ -19,6 +20,8 @@ PROOF: Final = "host.system"
 """A fact of every host: who has it was reached."""
 
 
+RAISED_WITHIN: Final = timedelta(hours=26)
+"""A day, the longest of the year, and what an audit takes: after that, silence is no good day."""
 PROPERTIES: Final = ("ActiveState", "UnitFileState", "Result", "LastTriggerUSec")
 
 
@@ -29,6 +32,7 @@ def _read(site: Site) -> Iterator[Fact]:
         trust = verify.Trust(notary.signer_key(site), notary.authority_of(site))
         value = {path.name: kept(site, path, trust) for path in live[-LATEST:]}
     yield Fact(name="audit.kept", subject=site.name, value=value)
+    yield alarmed(site, datetime.now(UTC))
     yield scheduled(site, schedule.UNITS)
 
 
@@ -49,6 +53,19 @@ def kept(site: Site, path: Path, trust: verify.Trust) -> dict[str, Any]:
         "why": [*found.faults, *unproved],
         "unread": sorted(set(site.hosts) - reached),
     }
+
+
+def alarmed(site: Site, now: datetime) -> Fact:
+    """What the daily audits told, and whether a person looked at each alarm."""
+    name, days = "audit.alarms", alarms.judged(site, now)
+    if not days:
+        why = "aucun audit quotidien n’a été fait depuis un mois : rien ne pouvait donner l’alarme"
+        return Fact(name=name, subject=site.name, problem=why)
+    last = max(datetime.fromisoformat(day["at"]) for day in days.values())
+    if now - last > RAISED_WITHIN:
+        why = f"le dernier audit quotidien est du {last:%d/%m/%Y} : depuis, rien ne pouvait donner l’alarme"
+        return Fact(name=name, subject=site.name, problem=why)
+    return Fact(name=name, subject=site.name, value=days)
 
 
 def scheduled(site: Site, folder: Path) -> Fact:
@@ -79,6 +96,11 @@ COLLECTORS: tuple[Collector, ...] = (
         kinds=frozenset({"live"}),
         facts=(
             FactKind("audit.kept", of_site, "Les audits précédents : date, preuve vérifiée, hôtes lus"),
+            FactKind(
+                "audit.alarms",
+                of_site,
+                "Les alarmes de l’audit quotidien, et l’attente de chacune, en heures",
+            ),
             FactKind(
                 "audit.schedule", of_site, "Le minuteur de l’audit quotidien, et si ses unités sont du kit"
             ),

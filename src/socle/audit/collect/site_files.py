@@ -267,6 +267,7 @@ COLLECTORS: tuple[Collector, ...] = (
                 ("records.changes", "Les changements de la production, répétés, testés, approuvés"),
                 ("records.media", "Les supports sortis du service, et comment ils ont été effacés"),
                 ("records.support", "Les accès du support aux données, leur accord et leur retrait"),
+                ("records.alarms", "Les alarmes de l’audit quotidien acquittées, par qui, et leur suite"),
             ]
         ),
         read=_facts,
