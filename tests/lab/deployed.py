@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import ssl
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,11 +21,16 @@ ROOT = project_root()
 SOCLE = [str(Path(sys.executable).with_name("socle")), "--site", "lab"]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Lab:
-    """The lab as its tests see it."""
+    """The lab as its tests see it.
+
+    Args:
+        deployed: a test of this run deployed it to the end.
+    """
 
     site: Site
+    deployed: bool = False
 
     @property
     def ca_file(self) -> Path:
@@ -38,6 +45,16 @@ class Lab:
                 f"socle {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
             )
         return done
+
+    def deploy(self) -> dict[str, Any]:
+        """Deploy as an operator would; what ``--json`` tells of it."""
+        facts: dict[str, Any] = json.loads(self.socle("deploy", "--json").stdout)
+        self.deployed = facts["result"] == "done"
+        return facts
+
+    def deploy_and_see_changes(self) -> dict[str, int]:
+        """Deploy; how much each phase changed that changed anything."""
+        return {phase["name"]: phase["changed"] for phase in self.deploy()["phases"] if phase["changed"]}
 
     def on(self, node: str, command: str, check: bool = True) -> str:
         """Run a command as root on a node."""

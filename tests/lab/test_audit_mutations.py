@@ -17,7 +17,6 @@ from tests.lab.deployed import ROOT, SOCLE, Lab
 pytestmark = pytest.mark.lab
 
 SAMPLE, SEED = 8, 3343
-SECONDS = 150
 ONE = "ssh-sessions"
 FILE = "/etc/ssh/sshd_config.d/05-socle-hardening.conf"
 
@@ -31,13 +30,10 @@ def mutations(lab: Lab, *words: str) -> dict[str, Any]:
 
 
 def test_a_sample_of_broken_settings_is_found_and_repaired(lab: Lab) -> None:
-    began = time.monotonic()
     told = mutations(lab, "--sample", str(SAMPLE), "--seed", str(SEED))
-    took = time.monotonic() - began
     assert told["code"] == 0, json.dumps(told, ensure_ascii=False, indent=1)
     assert told["counts"]["trouvé"] == SAMPLE
     assert not (state_dir(lab.site.name) / JOURNAL).exists()
-    assert took < SECONDS, f"{took:.0f} s"
 
 
 def test_after_a_kill_the_next_start_repairs_first(lab: Lab) -> None:

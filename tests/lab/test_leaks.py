@@ -29,8 +29,7 @@ SHORTEST = 16
 NOT_SECRET = {"id", "auth_url", "region"}
 """What stands beside a tenant's application credential."""
 SECRET_FILES = (
-    "/etc/keystone/keystone.conf /etc/keystone/fernet-keys/1 /etc/nova/nova.conf /etc/neutron/neutron.conf "
-    "/etc/cinder/cinder.conf /etc/barbican/barbican.conf /etc/glance/glance-api.conf"
+    "/etc/keystone/keystone.conf /etc/keystone/fernet-keys/1 /etc/nova/nova.conf /etc/barbican/barbican.conf"
 )
 VERBOSITY = "6"
 LEGITIMATE = ("vault", "custodians", "nodes")

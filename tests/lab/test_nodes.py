@@ -216,8 +216,9 @@ def test_up_adds_packages_that_the_catalogue_asks_for_since(second: Lab) -> None
     assert not any(status.lacks for status in lab.status())
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("verb", ["up", "down", "reset"])
+@pytest.mark.parametrize(
+    "verb", ["up", *(pytest.param(v, marks=pytest.mark.long) for v in ("down", "reset"))]
+)
 def test_killed_at_any_moment_the_same_command_finishes(second: Lab, folder: Path, verb: str) -> None:
     for moment in (0.7, 1.0, 1.2, 1.5, 1.8, 2.2):
         second.up(print) if verb != "up" else second.reset(print)

@@ -1,6 +1,7 @@
 """Rotations and a renewal are killed at ten random moments and run again: the old is dead, nothing is lost.
 
-Every API is called all the time. ``SOCLE_TEST_SEED`` chooses other moments.
+Every API is called all the time. ``SOCLE_TEST_SEED`` chooses other moments and another sample of rotations:
+``make test-long`` kills the rest.
 """
 
 from __future__ import annotations
@@ -61,7 +62,17 @@ def moments() -> list[float]:
 
 
 KILLS = list(enumerate(zip(NAMES, moments(), strict=False)))
-IDS = [f"{number}-{name}-at-{moment:.2f}" for number, (name, moment) in KILLS]
+SAMPLE = random.Random(SEED).sample(range(1, 5), 2)  # noqa: S311 - a sample, not a secret
+"""Of fernet keys, a login, the queue and certificates: passwords are killed in test_rotation.py too."""
+CASES = [
+    pytest.param(
+        number,
+        (name, moment),
+        id=f"{number}-{name}-at-{moment:.2f}",
+        marks=[] if number in SAMPLE else pytest.mark.long,
+    )
+    for number, (name, moment) in KILLS
+]
 
 
 @dataclass
@@ -269,7 +280,7 @@ def killed(site: str, name: str, moment: float, everything: bool) -> str:
     return f"{seconds:.1f} s: {last[0]}"
 
 
-@pytest.mark.parametrize(("number", "kill"), KILLS, ids=IDS)
+@pytest.mark.parametrize(("number", "kill"), CASES)
 def test_killed_and_run_again(
     watched: Cloud, cloud: Any, prober: Prober, number: int, kill: tuple[str, float]
 ) -> None:
@@ -314,6 +325,6 @@ def unit_killed(lab: Lab, moment: float) -> str:
         lab.on(CONTROLLER, f"rm -r {own}; systemctl daemon-reload")
 
 
+@pytest.mark.long
 def test_a_deployment_finds_nothing_to_do(watched: Cloud) -> None:
-    facts = json.loads(watched.lab.socle("deploy", "--json").stdout)
-    assert {phase["name"]: phase["changed"] for phase in facts["phases"] if phase["changed"]} == {}
+    assert watched.lab.deploy_and_see_changes() == {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import secrets
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,8 +111,8 @@ def members(lab: Any, cloud: Any, tmp_path_factory: pytest.TempPathFactory) -> I
             name = f"t-{secrets.token_hex(6)}"
             domains.append(cloud.identity.create_domain(name=name))
             made.append(Member(name, _log_in(lab, cloud, domains[-1]), f"marker-{secrets.token_hex(12)}"))
-        for member in made:
-            member.make(cloud, folder)
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda member: member.make(cloud, folder), made))
         yield made
     finally:
         for member in made:

@@ -16,7 +16,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _deployed() -> None:
-    lab.socle("lab", "up")
-    lab.socle("deploy")
+    lab.deploy()
     # Roles' variables that name secrets are rendered here as well.
     os.environ.update(lab.environment())

@@ -15,6 +15,7 @@ import testinfra
 
 from socle import catalogue, vault
 from socle.catalogue import Component
+from socle.deploy import journal
 from socle.paths import project_root, state_dir
 from socle.site import load
 
@@ -85,6 +86,16 @@ def socle(*arguments: str) -> None:
         pytest.exit(f"socle {' '.join(arguments)} ended with {done.returncode}:\n{told}", returncode=1)
 
 
+def deploy() -> None:
+    """Bring the lab up and deploy it; not again where that was the last run, from the commit in place."""
+    socle("lab", "up")
+    last = (journal.runs(state_dir(SITE.name)) or [{}])[-1]
+    found = tuple(last.get(key) for key in ("command", "result", "commit"))
+    commit = journal.commit_in_place()
+    if found != ("deploy", "done", commit) or commit.endswith("-dirty"):
+        socle("deploy")
+
+
 @cache
 def environment() -> dict[str, str]:
     """What Ansible needs of OpenBao: its address, a token for two hours, its authority."""
@@ -92,7 +103,7 @@ def environment() -> dict[str, str]:
 
 
 def molecule(scenario: str) -> subprocess.CompletedProcess[str]:
-    """Run a scenario: converge, then again for idempotence.
+    """Run a scenario.
 
     An OpenBao that the scenario before restarted is opened first.
 

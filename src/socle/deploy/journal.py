@@ -119,7 +119,7 @@ def begin(state: Path, command: str) -> Run:
     except OSError as error:
         raise _cannot_write(folder, error) from error
     when = now.isoformat(sep=" ", timespec="seconds")
-    run = Run(folder, command, user(), _commit(), when, os.getpid(), started(os.getpid()))
+    run = Run(folder, command, user(), commit_in_place(), when, os.getpid(), started(os.getpid()))
     run.write()
     _prune(state)
     return run
@@ -181,7 +181,7 @@ def _prune(state: Path) -> None:
         shutil.rmtree(folder)
 
 
-def _commit() -> str:
+def commit_in_place() -> str:
     """The commit of the checkout, with ``-dirty`` when files differ from it."""
     command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
     try:
