@@ -19,15 +19,15 @@ lab: venv ## Make the lab's cloud on this machine (root; Debian 12 or 13)
 	@$(BIN)/socle --site $(SITE) lab up
 	@$(BIN)/socle --site $(SITE) deploy
 
-test: lint ## Prove everything: linters, units, roles and the whole lab
+test: venv ## Prove everything: linters, units, roles and the whole lab
 	@$(MAKE) --no-print-directory --jobs=2 beside-hosts beside-units
-	@$(MAKE) --no-print-directory --jobs=1 test-lab test-roles
+	@$(MAKE) --no-print-directory test-lab test-roles
 
 # The virtual machine keeps one processor busy, units another; the lab wants both for itself.
 beside-hosts: venv
-	@$(MAKE) --no-print-directory --jobs=1 test-hosts | sed -u 's/^/hosts: /'
+	@MAKEFLAGS= $(MAKE) --no-print-directory test-hosts | sed -u 's/^/hosts: /'
 beside-units: venv
-	@$(MAKE) --no-print-directory --jobs=1 test-unit test-slow | sed -u 's/^/units: /'
+	@MAKEFLAGS= $(MAKE) --no-print-directory lint test-unit test-slow | sed -u 's/^/units: /'
 
 test-unit: venv ## Unit tests (seconds)
 	$(PYTEST) --junit-xml=$(REPORTS)/unit.xml -m "not slow" tests/unit

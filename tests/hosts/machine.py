@@ -15,8 +15,8 @@ from tests.hosts.machine_root import machine_root
 
 QEMU = "qemu-system-x86_64"
 MEMORY = "768"
-BOOT_SECONDS = 240
-COMMAND_SECONDS = 300
+BOOT_SECONDS = 600
+COMMAND_SECONDS = 600
 COMMAND_LINE = "root=/dev/vda console=ttyS0 net.ifnames=0"
 
 
