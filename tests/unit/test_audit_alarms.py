@@ -13,6 +13,7 @@ from socle.audit import alarms, controls
 from socle.audit.collect.audits import alarmed
 from socle.audit.evaluating import evaluate
 from socle.audit.model import Status
+from socle.cli.app import run
 from socle.paths import project_root, state_dir
 from socle.site import Site, load
 from socle.site.records import Acknowledgement
@@ -102,8 +103,23 @@ def test_what_is_older_than_a_month_is_not_judged_and_the_oldest_goes(site: Site
 
 
 def test_what_is_to_be_written_is_what_the_site_takes(site: Site) -> None:
-    line = alarms.to_write("20260903-120000").splitlines()
+    line = alarms.to_write("20260903-120000", NOW).splitlines()
     assert [text.strip().partition(":")[0] for text in line] == [
         "20260903-120000",
         *Acknowledgement.model_fields,
     ]
+
+
+@pytest.mark.parametrize(
+    ("lines", "code", "said"),
+    [(None, 11, "Aucun audit quotidien"), (0, 0, ""), (2, 10, "À écrire dans records/alarms.yml")],
+    ids=["no-audit", "good-day", "alarm"],
+)
+def test_the_command_says_what_waits(
+    site: Site, capsys: pytest.CaptureFixture[str], lines: int | None, code: int, said: str
+) -> None:
+    name = "" if lines is None else alarms.remember(site.name, datetime.now(UTC), BUNDLE, lines)
+    assert run(["--site", "lab", "audit", "alarms"]) == code
+    told = capsys.readouterr().out
+    assert said in told
+    assert name in told

@@ -51,9 +51,9 @@ def waiting(days: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return sorted(name for name, day in days.items() if day["lines"] and day["by"] is None)
 
 
-def to_write(name: str) -> str:
+def to_write(name: str, now: datetime) -> str:
     """What a person adds to the register once they looked."""
-    return f"  {name}:\n    at: 2026-01-31T09:15:00+01:00\n    by: …\n    conclusion: …"
+    return f"  {name}:\n    at: {now.isoformat(timespec='seconds')}\n    by: …\n    conclusion: …"
 
 
 def _day(day: Mapping[str, Any], entry: object, now: datetime) -> dict[str, Any]:

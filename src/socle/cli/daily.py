@@ -11,7 +11,7 @@ from rich.table import Table
 
 from socle.audit.schedule import CHANGED
 from socle.cli.app import err, examples, options, out
-from socle.cli.auditing import audit
+from socle.cli.auditing import AuditExit, audit
 from socle.errors import ExitCode
 
 
@@ -74,12 +74,13 @@ def show_alarms(context: typer.Context) -> None:
 
     A person acknowledges an alarm in records/alarms.yml of the site, within a day.
 
-    Exit code: 10 when an alarm waits for somebody.
+    Exit code: 10 when an alarm waits for somebody, 11 when no daily audit ran that could have raised one.
     """
     from socle.audit import alarms  # noqa: PLC0415 - loads slowly
 
     given = options(context)
-    days = alarms.judged(given.load(), datetime.now(UTC))
+    now = datetime.now(UTC)
+    days = alarms.judged(given.load(), now)
     waiting = alarms.waiting(days)
     if given.json:
         out.print_json(data={"days": days, "waiting": waiting})
@@ -91,8 +92,13 @@ def show_alarms(context: typer.Context) -> None:
             row = (name, lost, str(day["lines"]), f"{day['hours']:.1f}" if day["lines"] else "", seen)
             table.add_row(*row, style="red" if name in waiting else None)
         out.print(table)
+        if not days:
+            out.print("Aucun audit quotidien depuis un mois : rien n’a pu donner l’alarme.")
         for name in waiting:
-            out.print(f"À écrire dans records/alarms.yml :\n{alarms.to_write(name)}", markup=False)
+            text = alarms.to_write(name, now)
+            out.print(f"À écrire dans records/alarms.yml, sous `alarms:` :\n{text}", markup=False)
+    if not days:
+        raise typer.Exit(AuditExit.NOT_EVALUATED)
     raise typer.Exit(CHANGED if waiting else ExitCode.OK)
 
 
