@@ -83,10 +83,8 @@ def _status(
     evidence: Evidence,
 ) -> tuple[Status, str]:
     if not _applies(requirement, services):
-        return (
-            Status.NOT_APPLICABLE,
-            f"l’exigence vise {requirement.scope}, le site offre {', '.join(services)}",
-        )
+        meant = requirement.scope.replace(" on ", " sur ")
+        return (Status.NOT_APPLICABLE, f"l’exigence vise {meant}, le site offre {', '.join(services)}")
     if requirement.automation == "evidence-only":
         return _of_evidence(evidence)
     return _of_controls(requirement, judgements, claims, evidence)

@@ -47,7 +47,10 @@ def records(value: Any, expect: Mapping[str, Any], _others: Others) -> Iterator[
     if not picked and expect.get("none_is_fine") and listed:
         return
     if len(picked) < expect.get("at_least", 1):
-        raise Unreadable(f"{len(picked)} élément(s) à juger, au moins {expect.get('at_least', 1)} attendu(s)")
+        wanted = expect.get("at_least", 1)
+        raise Unreadable(
+            f"rien à juger : {len(picked)} élément(s) de cette sorte, {wanted} au moins attendu(s)"
+        )
     for record in picked:
         for path, condition in expect["each"].items():
             found = at(record, path)
