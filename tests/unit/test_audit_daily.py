@@ -145,6 +145,19 @@ def test_an_audit_that_cannot_be_done_is_told(
     assert not (state_dir(site.name) / daily.LAST).exists()
 
 
+def test_a_day_that_cannot_be_written_down_is_told_all_the_same(
+    day: Callable[[], daily.Day], cloud: Cloud, journal: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_given: object) -> None:
+        raise SocleError("cannot be written: No space left on device", where="state")
+
+    cloud.facts = None
+    monkeypatch.setattr(daily.alarms, "remember", full)
+    with pytest.raises(SocleError):
+        day()
+    assert heard(journal) == ["L’audit quotidien de lab n’a pas abouti : lab: does not answer"]
+
+
 def test_files_that_are_not_valid_any_more_are_told(tmp_path: Path, journal: socket.socket) -> None:
     folder = tmp_path / "site"
     shutil.copytree(project_root() / "inventories/lab", folder)

@@ -26,7 +26,7 @@ def remember(site: str, moment: datetime, bundle: str | None, lines: int) -> str
         bundle: the evidence; None when the audit could not be done, which is an alarm as well.
     """
     path = state_dir(site) / DAYS
-    known: dict[str, Any] = durable.read_json(path) or {}
+    known = durable.read_json(path)
     oldest = (moment - KEPT).isoformat()
     name = f"{moment.astimezone(UTC):%Y%m%d-%H%M%S}"
     days = {key: day for key, day in known.items() if day["at"] >= oldest}
@@ -40,7 +40,7 @@ def judged(site: Site, now: datetime) -> dict[str, dict[str, Any]]:
     ``hours`` is how long an alarm waited, or waits, for a person to acknowledge it; zero where there is none.
     An entry of the register that is older than the alarm acknowledges nothing.
     """
-    known: dict[str, Any] = durable.read_json(state_dir(site.name) / DAYS) or {}
+    known = durable.read_json(state_dir(site.name) / DAYS)
     register = site.records.get(REGISTER, {})
     oldest = (now - JUDGED).isoformat()
     return {name: _day(day, register.get(name), now) for name, day in known.items() if day["at"] >= oldest}

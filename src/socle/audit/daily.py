@@ -60,18 +60,24 @@ def run(site: Site, tell: Tell = lambda _name: None, journal: Path = alerts.JOUR
         day = _run(site, tell)
     except Exception as error:
         # Whatever stops it, nobody may take the silence for a good day.
-        alarms.remember(site.name, datetime.now(UTC), None, 1)
-        _alert(site, [f"L’audit quotidien de {site.name} n’a pas abouti : {error}"], journal)
+        _alert(site, None, [f"L’audit quotidien de {site.name} n’a pas abouti : {error}"], journal)
         raise
-    alarms.remember(site.name, datetime.now(UTC), day.bundle.name, len(day.alarm))
-    if day.alarm:
-        _alert(site, day.alarm, journal)
+    _alert(site, day.bundle.name, day.alarm, journal)
     # Only now: what nobody could be told is told again the next day.
     durable.write_json(state_dir(site.name) / LAST, {"bundle": day.bundle.name})
     return day
 
 
-def _alert(site: Site, lines: Sequence[str], journal: Path) -> None:
+def _alert(site: Site, made: str | None, lines: Sequence[str], journal: Path) -> None:
+    """Tell the alarm, if there is one, then write the day down: a full disk keeps nobody from being told."""
+    try:
+        if lines:
+            _tell(site, lines, journal)
+    finally:
+        alarms.remember(site.name, datetime.now(UTC), made, len(lines))
+
+
+def _tell(site: Site, lines: Sequence[str], journal: Path) -> None:
     alerts.to_journal(site.name, lines, journal)
     try:
         alerts.to_people(site, f"Audit quotidien de {site.name} : à regarder", lines)
