@@ -16,6 +16,7 @@ from socle.hardening import Check, HostTraits, Rule, applied, checks, files, loa
 from socle.hardening.checks import COMMANDS
 from socle.hardening.laid import REPORT, content
 from socle.hardening.people import accounts_of, sudoers
+from socle.hardening.problems import ENGLISH, FRENCH
 from socle.paths import project_root
 
 MACHINE = {"kernel": True, "auditd": True, "apparmor": True}
@@ -124,6 +125,28 @@ def test_a_check_fails_on_every_broken_value(check: Check) -> None:
 def test_a_check_fails_on_silence(check: Check) -> None:
     if check.rule.kind not in {"permissions", "special_rights"}:
         assert check.judge("")
+
+
+@EACH
+def test_an_auditor_is_told_the_same_problems_in_french(check: Check) -> None:
+    for text in broken(check.rule):
+        told, dit = check.judge(text), check.judge(text, FRENCH)
+        assert len(dit) == len(told)
+        assert not set(dit) & set(told)
+
+
+def test_a_problem_has_a_sentence_in_both_languages() -> None:
+    assert ENGLISH.keys() == FRENCH.keys()
+
+
+def test_what_is_not_there_is_named_in_the_reader_s_language() -> None:
+    (check,) = (c for c in ALL if "kernel.kptr_restrict" in c.rule.settings)
+    there = good(check.rule)
+    assert check.judge(_changed(there, "kernel.kptr_restrict")) == [
+        "kernel.kptr_restrict is not set, expected 2"
+    ]
+    dit = check.judge(_changed(there, "kernel.kptr_restrict"), FRENCH)
+    assert dit == ["kernel.kptr_restrict : trouvé absent, attendu 2"]
 
 
 def test_every_rule_up_to_the_level_is_accounted_for() -> None:

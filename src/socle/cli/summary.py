@@ -70,8 +70,7 @@ def servers_table(servers: list[Server]) -> Table:
     table = Table("tenant", "environment", "server", "state", "address", "floating", "page", title="Servers")
     table.title_justify = "left"
     for s in servers:
-        page = f"http://{s.floating}/" if s.shows_page else ""
-        table.add_row(s.tenant, s.environment, s.name, s.status, s.fixed, s.floating, page)
+        table.add_row(s.tenant, s.environment, s.name, s.status, s.fixed, s.floating, s.page)
     return table
 
 

@@ -244,8 +244,8 @@ class Deployment:
         reporter.did(sum(result.changed for result in results))
 
     def _fetch_pages(self, sirens: tuple[str, ...], reporter: Reporter) -> None:
-        from socle.deploy.servers import fetch, pages, servers_of  # noqa: PLC0415 - Pulumi takes seconds
+        from socle.deploy.servers import fetch_pages, servers_of  # noqa: PLC0415 - Pulumi takes seconds
 
         cloud = connect(self.site, catalogue.load())
         self.servers = servers_of(self.site, cloud, sirens or tuple(self.site.tenants))
-        fetch(pages(self.servers), reporter.tell)
+        fetch_pages(self.servers, reporter.tell)

@@ -18,6 +18,8 @@ from stacks.tenant.plan import domain_name
 PAGE_SECONDS = 120
 AT_ONCE = 16
 HTTP = 80
+RUNS = "ACTIVE"
+BROKEN = "ERROR"
 
 
 @dataclass(frozen=True)
@@ -29,10 +31,21 @@ class Server:
     environment: str
     name: str
     status: str
+    """As Nova names it: ``ACTIVE``, ``SHUTOFF``, ``ERROR`` …"""
     fixed: str
     floating: str
     shows_page: bool
     """Whether anyone may fetch its page: a public server of an image that the kit builds."""
+
+    @property
+    def page(self) -> str:
+        """Address of its page; empty where it shows none, or does not run."""
+        return f"http://{self.floating}/" if self.shows_page and self.status == RUNS else ""
+
+    @property
+    def title(self) -> str:
+        """How people call it."""
+        return f"{self.name} of {self.tenant} ({self.environment})"
 
 
 def servers_of(site: Site, cloud: Any, sirens: Collection[str]) -> list[Server]:
@@ -51,18 +64,27 @@ def servers_of(site: Site, cloud: Any, sirens: Collection[str]) -> list[Server]:
     return sorted(servers, key=lambda s: (s.siren, s.environment, s.name))
 
 
-def pages(servers: Collection[Server]) -> list[str]:
-    """Addresses of the pages that anyone may fetch."""
-    return [f"http://{server.floating}/" for server in servers if server.shows_page]
+def fetch_pages(servers: Collection[Server], tell: Callable[[str], None]) -> None:
+    """Fetch each page that anyone may fetch, waiting for servers that still boot.
 
-
-def fetch(urls: Collection[str], tell: Callable[[str], None]) -> None:
-    """Fetch each page, waiting for servers that still boot.
+    A server that its tenant stopped shows none, which is said and is no failure.
 
     Raises:
-        SocleError: one does not answer within two minutes (exit code 6).
+        SocleError: a server is broken, or one that runs does not answer within two minutes (exit code 6).
     """
-    tell(f"{len(urls)} pages")
+    broken = [server for server in servers if server.status == BROKEN]
+    if broken:
+        raise SocleError(
+            f"Nova could not make it run: {', '.join(server.title for server in broken)}",
+            where=f"server {broken[0].name}",
+            write=f"see why with `openstack server show {broken[0].name}`, under fault",
+            exit_code=ExitCode.UNREACHABLE,
+        )
+    urls = [server.page for server in servers if server.page]
+    off = [
+        f"{server.title} is {server.status}" for server in servers if server.shows_page and not server.page
+    ]
+    tell("; ".join([f"{len(urls)} pages", *off]))
     with ThreadPoolExecutor(min(AT_ONCE, max(len(urls), 1))) as pool:
         list(pool.map(_fetch, urls))
 

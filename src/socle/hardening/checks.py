@@ -7,21 +7,18 @@ import shlex
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatch
-from functools import partial
 
 from socle.hardening.host import Applied
+from socle.hardening.problems import ENGLISH, Phrases, Problem
 from socle.hardening.rules import Rule
-
-Problems = list[str]
 
 
 @dataclass(frozen=True)
 class Check:
-    """One rule on one host. ``judge`` gets what the command printed and says what is wrong."""
+    """One rule on one host."""
 
     rule: Rule
     command: str
-    judge: Callable[[str], Problems]
 
     @property
     def name(self) -> str:
@@ -29,10 +26,15 @@ class Check:
         place = self.rule.file or self.rule.kind
         return f"{self.rule.theme}-{'+'.join(self.rule.rules)}-{place.rsplit('/', 1)[-1]}"
 
+    def judge(self, text: str, phrases: Phrases = ENGLISH) -> list[str]:
+        """What is wrong by what the command printed, a sentence each; nothing when the rule holds."""
+        judged = JUDGES.get(_manner(self.rule), _ini)(self.rule, text)
+        return [problem.told(phrases) for problem in judged]
+
 
 def checks(applied: Applied) -> list[Check]:
     """All checks of a host."""
-    return [Check(rule, command(rule), partial(judge, rule)) for rule in applied.rules]
+    return [Check(rule, command(rule)) for rule in applied.rules]
 
 
 def command(rule: Rule) -> str:
@@ -41,35 +43,30 @@ def command(rule: Rule) -> str:
     return COMMANDS.get(_manner(rule), "cat {file}").format(names=names, file=rule.file)
 
 
-def judge(rule: Rule, text: str) -> Problems:
-    """What is wrong, in words; nothing when the rule holds."""
-    return list(JUDGES.get(_manner(rule), _ini)(rule, text))
-
-
 def _manner(rule: Rule) -> str:
     """The kind of a rule, or the form of its file."""
     return (rule.form or "lines") if rule.kind == "settings" else rule.kind
 
 
-def _sysctl(rule: Rule, text: str) -> Iterable[str]:
+def _sysctl(rule: Rule, text: str) -> Iterable[Problem]:
     return _compare(rule.settings, {k: " ".join(v.split()) for k, v in _pairs(text, "=")})
 
 
-def _command_line(rule: Rule, text: str) -> Iterable[str]:
+def _command_line(rule: Rule, text: str) -> Iterable[Problem]:
     return _compare(rule.settings, dict(word.partition("=")[::2] for word in text.split()))
 
 
-def _ini(rule: Rule, text: str) -> Iterable[str]:
+def _ini(rule: Rule, text: str) -> Iterable[Problem]:
     return _compare(rule.settings, dict(_pairs(text, "=")))
 
 
-def _blank(rule: Rule, text: str) -> Iterable[str]:
+def _blank(rule: Rule, text: str) -> Iterable[Problem]:
     return _compare(rule.settings, dict(_pairs(text, " ")))
 
 
-def _compare(wanted: dict[str, str], found: dict[str, str]) -> Problems:
+def _compare(wanted: dict[str, str], found: dict[str, str]) -> list[Problem]:
     return [
-        f"{name} is {found.get(name, 'not set')}, expected {value or 'set'}"
+        Problem("differs", name, found.get(name), value)
         for name, value in wanted.items()
         if found.get(name) != value
     ]
@@ -93,63 +90,64 @@ def _kept(text: str) -> list[str]:
     return [line for line in lines if line and not line.startswith("#")]
 
 
-def _modules(rule: Rule, text: str) -> Iterator[str]:
+def _modules(rule: Rule, text: str) -> Iterator[Problem]:
     lines = {line.replace("-", "_") for line in _kept(text)}
     loaded = {line.split()[0] for line in lines}
     for name in (module.replace("-", "_") for module in rule.settings):
         if f"install {name} /bin/false" not in lines:
-            yield f"{name} may be loaded"
+            yield Problem("loadable", name)
         if name in loaded:
-            yield f"{name} is loaded"
+            yield Problem("loaded", name)
 
 
-def _mounts(rule: Rule, text: str) -> Iterator[str]:
+def _mounts(rule: Rule, text: str) -> Iterator[Problem]:
     found = {target: set(options.split(",")) for target, _blank, options in map(_split, _kept(text))}
     for path, options in rule.settings.items():
         missing = set(options.split(",")) - found.get(path, set())
         if missing:
-            yield f"{path} is mounted without {', '.join(sorted(missing))}"
+            yield Problem("mounted", path, wanted=", ".join(sorted(missing)))
 
 
-def _permissions(rule: Rule, text: str) -> Iterator[str]:
+def _permissions(rule: Rule, text: str) -> Iterator[Problem]:
     for line in _kept(text):
         path, rights = line.split(" ", 1)
         if rule.settings.get(path) != rights:
-            yield f"{path} is {rights}, expected {rule.settings.get(path, 'nothing')}"
+            yield Problem("differs", path, rights, rule.settings.get(path))
 
 
-def _services(rule: Rule, text: str) -> Iterator[str]:
+def _services(rule: Rule, text: str) -> Iterator[Problem]:
     blocks = [dict(_pairs(block, "=")) for block in text.strip().split("\n\n")]
     if len(blocks) != len(rule.settings):
-        yield f"{len(blocks)} units are told, expected {len(rule.settings)}"
+        yield Problem("units", found=str(len(blocks)), wanted=str(len(rule.settings)))
         return
     for unit, state in zip(rule.settings, blocks, strict=True):
-        if state.get("LoadState") != "masked" or state.get("ActiveState") not in {"inactive", "failed"}:
-            yield f"{unit} is {state.get('LoadState')} and {state.get('ActiveState')}, expected masked"
+        states = [state.get("LoadState", ""), state.get("ActiveState", "")]
+        if states[0] != "masked" or states[1] not in {"inactive", "failed"}:
+            yield Problem("unit", unit, ", ".join(states), "masked")
 
 
-def _apparmor(rule: Rule, text: str) -> Iterator[str]:
+def _apparmor(rule: Rule, text: str) -> Iterator[Problem]:
     lines = _kept(text)
     if not any(line.endswith("(enforce)") for line in lines):
-        yield "no profile is enforced"
+        yield Problem("unconfined")
     for line in lines:
         name, _blank, state = line.rpartition(" ")
         if state == "(complain)" and not any(fnmatch(name, known) for known in rule.settings):
-            yield f"{name} only complains"
+            yield Problem("complains", name)
 
 
-def _special_rights(rule: Rule, text: str) -> Iterator[str]:
+def _special_rights(rule: Rule, text: str) -> Iterator[Problem]:
     """Both rules read the same text: programs with special rights, and files of nobody (not below /usr)."""
     names = "nobody's files" in rule.settings
     for path in _kept(text):
         is_program = path.startswith("/usr/")
         if names and not is_program:
-            yield f"{path} belongs to nobody"
+            yield Problem("nobody's", path)
         if not names and is_program and path not in rule.settings:
-            yield f"{path} has special rights"
+            yield Problem("privileged", path)
 
 
-def _sshd(rule: Rule, text: str) -> Iterator[str]:
+def _sshd(rule: Rule, text: str) -> Iterator[Problem]:
     found: dict[str, list[str]] = {}
     for line in _kept(text):
         name, _blank, value = _split(line)
@@ -158,14 +156,14 @@ def _sshd(rule: Rule, text: str) -> Iterator[str]:
         there = found.get(name.lower(), [])
         told = " ".join(there) if name == "AllowUsers" else ",".join(there)
         if told.lower() != value.lower():
-            yield f"{name} is {told or 'not set'}, expected {value}"
+            yield Problem("differs", name, told or None, value)
 
 
-def _audit(rule: Rule, text: str) -> Iterator[str]:
+def _audit(rule: Rule, text: str) -> Iterator[Problem]:
     loaded = {_audit_rule(line) for line in _kept(text)}
     for line in rule.lines:
         if _audit_rule(line) not in loaded:
-            yield f"not loaded: {line}"
+            yield Problem("not loaded", line)
 
 
 def _audit_rule(line: str) -> frozenset[str]:
@@ -177,12 +175,12 @@ def _audit_rule(line: str) -> frozenset[str]:
     return frozenset(piece for part in parts for piece in (part.split(",")))
 
 
-def _lines(rule: Rule, text: str) -> Iterator[str]:
+def _lines(rule: Rule, text: str) -> Iterator[Problem]:
     wanted, found = [" ".join(line.split()) for line in rule.lines], _kept(text)
-    yield from (f"missing: {line}" for line in wanted if line not in found)
-    yield from (f"not expected: {line}" for line in found if line not in wanted)
+    yield from (Problem("missing", line) for line in wanted if line not in found)
+    yield from (Problem("unexpected", line) for line in found if line not in wanted)
     if sorted(wanted) == sorted(found) and wanted != found:
-        yield "the lines are in another order"
+        yield Problem("order")
 
 
 SPECIAL_RIGHTS = (
@@ -213,7 +211,7 @@ COMMANDS = {
     "sshd": "sshd -T",
     "audit": "auditctl -l",
 }
-JUDGES: dict[str, Callable[[Rule, str], Iterable[str]]] = {
+JUDGES: dict[str, Callable[[Rule, str], Iterable[Problem]]] = {
     "sysctl": _sysctl,
     "modules": _modules,
     "command_line": _command_line,

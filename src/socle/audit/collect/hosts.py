@@ -13,6 +13,7 @@ from socle.audit.collect.log_store import stores
 from socle.audit.collect.session import ASKED, PERMISSION, HostAnswer, UnknownShape, read_hosts
 from socle.audit.model import Fact
 from socle.hardening import Check, applied, checks
+from socle.hardening.problems import FRENCH
 from socle.site import Host, Site
 
 LACKS: Final = {
@@ -167,7 +168,7 @@ def _need(need: str | None) -> str | None:
 def _judged(check: Check, said: Mapping[str, str]) -> dict[str, Any]:
     """A rule and what is wrong with it here, by the kit's own check."""
     rule = check.rule
-    wrong = [said["problem"]] if "problem" in said else check.judge(said["text"])
+    wrong = [said["problem"]] if "problem" in said else check.judge(said["text"], FRENCH)
     return {
         "file": rule.file or rule.kind,
         "theme": rule.theme,
