@@ -14,6 +14,7 @@ import yaml
 
 from socle.lab.build import acquire_settings
 from socle.lab.layers import BASE_PACKAGES, DPKG_OPTIONS
+from socle.lab.prerequisites import WAIT
 from socle.lab.process import PRIVATE_NAMESPACES, run, run_logged
 from socle.paths import cache_dir, project_root
 from socle.site import load
@@ -67,7 +68,7 @@ def _of_the_role() -> list[str]:
 def _install_missing() -> None:
     missing = sorted({package for program, package in PROGRAMS.items() if shutil.which(program) is None})
     if missing:
-        command = ["apt-get", "--yes", "--no-install-recommends", "install", *missing]
+        command = ["apt-get", "--yes", WAIT, "--no-install-recommends", "install", *missing]
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         run_logged(command, cache_dir() / "log/machine.log", doing=" ".join(missing), env=environment)
 

@@ -33,6 +33,8 @@ HOST_PACKAGES = {
     "nsenter": "util-linux",
 }
 """Command wanted: package that brings it."""
+WAIT = "--option=DPkg::Lock::Timeout=600"
+"""Seconds that apt waits for another run of it, such as the first upgrades of a fresh machine."""
 
 
 def check(*, layers_cached: bool) -> None:
@@ -61,7 +63,7 @@ def install_missing(progress: Callable[[str], None]) -> None:
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     try:
         run(["apt-get", "--quiet", "update"], doing="apt on this machine", env=environment)
-        install = ["apt-get", "--quiet", "--yes", "--no-install-recommends", "install", *missing]
+        install = ["apt-get", "--quiet", "--yes", WAIT, "--no-install-recommends", "install", *missing]
         run(install, doing="apt on this machine", env=environment)
     except SocleError as error:
         raise SocleError(
