@@ -7,7 +7,8 @@ import json
 import random
 import shlex
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.resources import files
 from ipaddress import ip_address, ip_network
@@ -28,6 +29,8 @@ MARK = 0x50C1E
 ALL_PORTS = range(1, 65536)
 SAMPLE = 1500
 SEED = 20260101
+AT_ONCE = 3
+"""Scans: most of their time they wait."""
 STRANGER = 250
 """Last byte of the addresses that no file of the site names."""
 type Answers = dict[str, list[int]]
@@ -117,6 +120,13 @@ def scan(lab: Any, source: End, wanted: Mapping[str, Iterable[int]], mark: int =
     return found
 
 
+def from_each(sources: Iterable[End], scanned: Callable[[End], Answers]) -> list[tuple[End, Answers]]:
+    """What each place reaches, in their order."""
+    ends = list(sources)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(zip(ends, pool.map(scanned, ends), strict=True))
+
+
 def allowed(matrix: Iterable[Flow], source: str, target: str) -> set[int]:
     """TCP ports of the matrix from one address to another."""
     return {
@@ -171,8 +181,11 @@ def test_strangers_and_the_deployer_reach_what_the_matrix_says(
     lab: Any, matrix: tuple[Flow, ...], strangers: list[End], targets: Mapping[str, list[str]]
 ) -> None:
     """Every port of every address, from beside the nodes."""
-    for source in strangers:
-        reached = scan(lab, source, dict.fromkeys(targets[source.zone], ALL_PORTS))
+
+    def scanned(source: End) -> Answers:
+        return scan(lab, source, dict.fromkeys(targets[source.zone], ALL_PORTS))
+
+    for source, reached in from_each(strangers, scanned):
         expected = {target: sorted(allowed(matrix, source.address, target)) for target in reached}
         assert reached == expected, source
 
@@ -181,10 +194,12 @@ def test_strangers_and_the_deployer_reach_what_the_matrix_says(
 def test_nodes_let_in_exactly_the_flows_of_the_matrix(
     lab: Any, matrix: tuple[Flow, ...], nodes: list[End], targets: Mapping[str, list[str]], sample: list[int]
 ) -> None:
-    for source in nodes:
+    def scanned(source: End) -> Answers:
         others = _others(lab, source, targets)
         with rule(lab, source.name, "out", f"meta mark {MARK}"):
-            reached = scan(lab, source, dict.fromkeys(others, sample), MARK)
+            return scan(lab, source, dict.fromkeys(others, sample), MARK)
+
+    for source, reached in from_each(nodes, scanned):
         expected = {t: sorted(allowed(matrix, source.address, t) & set(sample)) for t in reached}
         assert reached == expected, source
 
@@ -193,12 +208,14 @@ def test_nodes_let_in_exactly_the_flows_of_the_matrix(
 def test_nodes_let_out_exactly_the_flows_of_the_matrix(
     lab: Any, matrix: tuple[Flow, ...], nodes: list[End], targets: Mapping[str, list[str]], sample: list[int]
 ) -> None:
+    def scanned(source: End) -> Answers:
+        others = [*_others(lab, source, targets), str(lab.site.settings.zones[source.zone].prefix[1])]
+        return scan(lab, source, dict.fromkeys(others, sample))
+
     with contextlib.ExitStack() as opened:
         for name in lab.site.hosts:
             opened.enter_context(rule(lab, name, "in", "tcp sport 50123"))
-        for source in nodes:
-            others = [*_others(lab, source, targets), str(lab.site.settings.zones[source.zone].prefix[1])]
-            reached = scan(lab, source, dict.fromkeys(others, sample))
+        for source, reached in from_each(nodes, scanned):
             # A call to a public end point is the users', not a node's.
             named = [flow for flow in matrix if ANYWHERE not in flow.sources]
             expected = {t: sorted(allowed(named, source.address, t) & set(sample)) for t in reached}
