@@ -10,7 +10,7 @@ PYTEST := $(BIN)/pytest
 # Of which commit the tests ran: the audit reads the reports of the code that is in place.
 REPORTS = .reports/$(shell git describe --always --abbrev=40 --dirty --exclude='*' 2>/dev/null || echo unknown)
 
-.PHONY: help lab test beside-lab beside-others test-unit test-slow test-long test-hosts test-roles test-lab audit-mutations lint lock venv clean bench
+.PHONY: help lab test lane-lab lane-units lane-roles lane-hosts test-unit test-slow test-long test-hosts test-roles test-lab audit-mutations lint lock venv clean bench
 
 help: ## List what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,14 +21,19 @@ lab: venv ## Make the lab's cloud on this machine (root; Debian 12 or 13)
 
 test: venv ## Prove everything: linters, units, roles and the whole lab
 	@tests/lab/install-browser
-	@$(MAKE) --no-print-directory --jobs=2 beside-lab beside-others
-	@$(MAKE) --no-print-directory test-roles
+	@$(MAKE) --no-print-directory --jobs=2 lane-lab lane-units
+	@$(MAKE) --no-print-directory --jobs=2 lane-roles lane-hosts
 
-# The lab's tests wait for much of their time. The others use what they leave, and give way.
-beside-lab: venv
-	@MAKEFLAGS= $(MAKE) --no-print-directory test-lab | sed -u 's/^/lab: /'
-beside-others: venv
-	@MAKEFLAGS= nice -n 5 $(MAKE) --no-print-directory lint test-unit test-slow test-hosts | sed -u 's/^/others: /'
+# Tests of the lab and of its nodes wait for half of their time: others run beside them, and give way.
+# `sed` passes whole lines, so that those of two lanes do not mix.
+lane-lab: venv
+	@MAKEFLAGS= $(MAKE) --no-print-directory test-lab | sed -u ''
+lane-units: venv
+	@MAKEFLAGS= nice -n 5 $(MAKE) --no-print-directory lint test-unit test-slow | sed -u 's/^/units: /'
+lane-roles: venv
+	@MAKEFLAGS= $(MAKE) --no-print-directory test-roles | sed -u ''
+lane-hosts: venv
+	@MAKEFLAGS= nice -n 5 $(MAKE) --no-print-directory test-hosts | sed -u 's/^/hosts: /'
 
 test-unit: venv ## Unit tests (seconds)
 	$(PYTEST) --junit-xml=$(REPORTS)/unit.xml -m "not slow" tests/unit
