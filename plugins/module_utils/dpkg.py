@@ -11,16 +11,31 @@ UNFINISHED = ("unpacked", "half-configured", "triggers-awaited", "triggers-pendi
 
 
 def statuses(module):
-    """dpkg's status of every package that it knows, by name.
-
-    Read to the end of the pipe: Ansible's own ``run_command`` stops once the process has ended, and on a busy
-    machine lost the last of its words, so that a package that is there was told as missing.
-    """
+    """The status of every package that dpkg knows, by name; its pipe is read to the very end."""
     command = ["dpkg-query", "--show", "--showformat", "${Package}\\t${db:Status-Status}\\n"]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         module.fail_json(msg=f"dpkg-query: {done.stderr.strip()}")
     return dict(line.split("\t") for line in done.stdout.splitlines() if "\t" in line)
+
+
+def missing_of(module, names):
+    """The packages that are not installed, and dpkg's status of every package.
+
+    What seems to be missing is asked for again before anything is fetched for it: on a busy machine packages
+    that were there were told as missing. Two answers that differ are told.
+    """
+    first = statuses(module)
+    if not _missing(first, names):
+        return [], first
+    known = statuses(module)
+    if known != first:
+        module.warn(f"dpkg-query told {len(first)} packages, then {len(known)}: the second answer counts")
+    return _missing(known, names), known
+
+
+def _missing(known, names):
+    return sorted(name for name in set(names) if known.get(name) != "installed")
 
 
 def half_way(known):

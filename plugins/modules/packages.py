@@ -30,7 +30,7 @@ installed: {description: Packages that were or would be installed., type: list, 
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.dpkg import MARK, POLICY, foreign_policy, half_way, holds_daemons, statuses
+from ansible.module_utils.dpkg import MARK, POLICY, foreign_policy, half_way, holds_daemons, missing_of
 
 POLICY_TEXT = f'#!/bin/sh\n{MARK}\ncase "$1" in dbus*|polkit*) exit 0 ;; esac\nexit 101\n'
 ENVIRONMENT = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8", "NEEDRESTART_MODE": "l"}
@@ -38,11 +38,12 @@ APT = ["apt-get", "--yes", "--quiet", "-o", "DPkg::Lock::Timeout=300", "-o", "Dp
 KEEP_OURS = ["-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold"]
 
 
-def run(module, command):
+def run(module, command, wanted=()):
     code, out, err = module.run_command(command, environ_update=ENVIRONMENT)
     if code != 0:
         tail = "\n".join((err.strip() or out.strip()).splitlines()[-8:])
-        module.fail_json(msg="{}:\n{}".format(" ".join(command[:1] + command[-1:]), tail))
+        why = " (for {})".format(", ".join(wanted)) if wanted else ""
+        module.fail_json(msg="{}{}:\n{}".format(" ".join(command[:1] + command[-1:]), why, tail))
 
 
 def hold_daemons():
@@ -65,7 +66,7 @@ def install(module, missing, unfinished):
         if unfinished:
             run(module, ["dpkg", "--configure", "--pending", "--force-confdef", "--force-confold"])
         if missing:
-            run(module, [*APT, "-o", "APT::Update::Error-Mode=any", "update"])
+            run(module, [*APT, "-o", "APT::Update::Error-Mode=any", "update"], missing)
             recommends = [] if module.params["recommends"] else ["--no-install-recommends"]
             run(module, APT + KEEP_OURS + recommends + ["install", "--"] + missing)
     finally:
@@ -80,8 +81,7 @@ def main():
         },
         supports_check_mode=True,
     )
-    known = statuses(module)
-    missing = sorted(name for name in set(module.params["names"]) if known.get(name) != "installed")
+    missing, known = missing_of(module, module.params["names"])
     unfinished = half_way(known)
     if not module.check_mode:
         if missing or unfinished:
