@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 import re
@@ -166,7 +167,7 @@ def test_the_paper_says_the_same(shown: Content) -> None:
     assert len(pages) > 5
     assert "Ne vaut pas qualification" in text
     for status, count in shown.counts.items():
-        assert re.search(rf"« {status.value} » {count}\b", text)
+        assert re.search(rf"{status.value}\s*{count}\s*exigences sur 278", text)
 
 
 @pytest.mark.parametrize(
@@ -203,6 +204,15 @@ def test_the_page_opens_with_perimeter_dates_limits_and_no_qualification(shown: 
         text.index(word) for word in ("ne vaut pas qualification", "Périmètre et limites", "Synthèse</h2>")
     ]
     assert order == sorted(order)
+
+
+def test_the_page_tells_by_which_account_each_reading_was_done(shown: Content) -> None:
+    accounts = {"hosts": "le compte « socle-audit »", "ssh": "aucun", "web": "aucun"}
+    facts = shown.facts.model_copy(update={"permissions": accounts})
+    text = rendered(dataclasses.replace(shown, facts=facts), "html").decode()
+    table = text[text.index('id="lectures"') :].partition("</table>")[0]
+    rows = re.findall(r"<tr><th scope=.row.>(.*)</th><td>(.*)</td></tr>", table)
+    assert rows == [("le compte « socle-audit »", "hosts"), ("aucun", "ssh, web")]
 
 
 def test_every_failure_says_where_what_was_expected_what_was_found_and_the_repair(shown: Content) -> None:

@@ -35,7 +35,7 @@ FRENCH: Phrases = {
     "loadable": "le module {name} peut être chargé",
     "loaded": "le module {name} est chargé",
     "mounted": "{name} est monté sans {wanted}",
-    "units": "{found} services sont décrits, attendu {wanted}",
+    "units": "services décrits : {found}, attendu {wanted}",
     "unit": "{name} : état {found}, attendu {wanted}",
     "unconfined": "aucun profil n’est appliqué",
     "complains": "le profil {name} signale sans interdire",

@@ -20,7 +20,7 @@ from socle.vault.api import client
 from socle.vault.place import Place
 from socle.vault.snapshots import TAKEN
 
-PERMISSION = "AppRole `auditor` : noms, réglages, âges et clés publiques ; aucun secret, aucune écriture"
+PERMISSION = "AppRole « auditor » : noms, réglages, âges et clés publiques ; aucun secret, aucune écriture"
 SEAL = "openbao.seal"
 SNAPSHOT = "openbao.snapshot"
 CONTENT = "openbao.snapshot_content"

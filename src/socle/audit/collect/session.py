@@ -25,7 +25,7 @@ from socle.site.entrance import ASKING, AUDIT_ACCOUNT, AUDIT_COMMAND, reason
 
 SECONDS: Final = 90
 PERMISSION: Final = (
-    f"le compte `{AUDIT_ACCOUNT}`, par un certificat de dix minutes : sudo pour un seul programme, "
+    f"le compte « {AUDIT_ACCOUNT} », par un certificat de dix minutes : sudo pour un seul programme, "
     "qui ne fait que lire"
 )
 DEPLOY_FIRST: Final = "déployer d’abord (socle deploy --only hardening)"

@@ -120,7 +120,31 @@ def control_cells(control: Control, judgement: Judgement) -> tuple[str, ...]:
 
 
 def perimeter_of(shown: Content) -> list[tuple[str, str]]:
-    """What was judged, when, as whom, by what, and what it cannot say."""
+    """What was judged, when, as whom, by what, how it ended, and what it cannot say."""
+    return [
+        *scope_of(shown),
+        *((f"Exigences au statut « {status.value} »", str(count)) for status, count in shown.counts.items()),
+        *((f"Compte de lecture : {name}", who) for name, who in sorted(shown.facts.permissions.items())),
+        *limits_of(shown),
+    ]
+
+
+def limits_of(shown: Content) -> list[tuple[str, str]]:
+    """What the audit cannot say, and what is wrong with the registers that it leant on."""
+    audit = shown.audit
+    return [*(("Registre", fault) for fault in audit.faults), *(("Limite", limit) for limit in audit.limits)]
+
+
+def accounts_of(shown: Content) -> dict[str, list[str]]:
+    """By what accounts was read, and which readings each did."""
+    found: dict[str, list[str]] = {}
+    for name, who in sorted(shown.facts.permissions.items()):
+        found.setdefault(who, []).append(name)
+    return found
+
+
+def scope_of(shown: Content) -> list[tuple[str, str]]:
+    """What was judged, when and by what."""
     audit = shown.audit
     proof = (
         f"{shown.proof[0]}, manifeste SHA-256 {shown.proof[1]}"
@@ -137,10 +161,6 @@ def perimeter_of(shown: Content) -> list[tuple[str, str]]:
         ("Hôtes", ", ".join(shown.hosts)),
         ("Outil", f"socle {audit.tool}"),
         ("Dossier de preuves", proof),
-        *((f"Exigences au statut « {status.value} »", str(count)) for status, count in shown.counts.items()),
-        *((f"Compte de lecture : {name}", who) for name, who in sorted(shown.facts.permissions.items())),
-        *(("Registre", fault) for fault in audit.faults),
-        *(("Limite", limit) for limit in audit.limits),
     ]
 
 

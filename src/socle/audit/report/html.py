@@ -16,7 +16,7 @@ from markupsafe import Markup, escape
 
 from socle.audit.model import Status
 from socle.audit.report.content import SEVERITY_FR, Content, when
-from socle.audit.report.grid import AUTOMATION_FR, MODALITY_FR, perimeter_of
+from socle.audit.report.grid import AUTOMATION_FR, MODALITY_FR, accounts_of, limits_of, scope_of
 
 STYLES: Final = {
     Status.CONFORME: ("conforme", "#18753c", "✔"),
@@ -37,7 +37,8 @@ def render(shown: Content, paper: bool = False) -> bytes:
         shown=shown,
         audit=shown.audit,
         facts=shown.facts,
-        perimeter=perimeter_of(shown),
+        perimeter=scope_of(shown) + limits_of(shown),
+        accounts=accounts_of(shown),
         statuses=list(Status),
         look=STYLES,
         severities=SEVERITY_FR,
