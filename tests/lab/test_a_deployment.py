@@ -24,7 +24,8 @@ LONGEST_SECONDS = 40
 
 @pytest.fixture(scope="module")
 def nodes(bare_lab: Lab) -> Lab:
-    """Bare nodes where that harms nobody, and running ones in any case."""
+    """Bare nodes where that harms nobody, running ones in any case, and binaries that are built."""
+    bare_lab.socle("tools", "build")
     deployed = (state_dir(bare_lab.site.name) / "ca.pem").exists()
     if os.environ.get("CI") or not deployed:
         bare_lab.socle("lab", "reset", "--yes")
