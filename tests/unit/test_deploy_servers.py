@@ -35,7 +35,12 @@ def test_a_server_that_its_tenant_stopped_is_said_and_not_waited_for(fetched: li
 
 def test_a_broken_server_ends_the_deployment_and_says_where_to_look(fetched: list[str]) -> None:
     with pytest.raises(SocleError, match=r"web of Rocval \(production\)") as refused:
-        fetch_pages([a_server("web", "ERROR", shows_page=False)], lambda _: None)
+        fetch_pages([a_server("web", "ERROR")], lambda _: None)
     assert refused.value.exit_code is ExitCode.UNREACHABLE
     assert "openstack server show web" in refused.value.write
     assert fetched == []
+
+
+def test_a_server_that_a_tenant_made_and_broke_does_not_end_the_deployment(fetched: list[str]) -> None:
+    fetch_pages([a_server("own", "ERROR", shows_page=False), a_server("web", "ACTIVE")], lambda _: None)
+    assert fetched == ["http://203.0.113.9/"]

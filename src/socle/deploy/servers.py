@@ -67,12 +67,13 @@ def servers_of(site: Site, cloud: Any, sirens: Collection[str]) -> list[Server]:
 def fetch_pages(servers: Collection[Server], tell: Callable[[str], None]) -> None:
     """Fetch each page that anyone may fetch, waiting for servers that still boot.
 
-    A server that its tenant stopped shows none, which is said and is no failure.
+    A server that its tenant stopped shows none, which is said and is no failure; neither are servers that
+    nobody may fetch a page of, the tenants' own among them.
 
     Raises:
         SocleError: a server is broken, or one that runs does not answer within two minutes (exit code 6).
     """
-    broken = [server for server in servers if server.status == BROKEN]
+    broken = [server for server in servers if server.shows_page and server.status == BROKEN]
     if broken:
         raise SocleError(
             f"Nova could not make it run: {', '.join(server.title for server in broken)}",
