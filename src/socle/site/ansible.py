@@ -66,7 +66,9 @@ def shared_variables(site: Site, catalogue: Catalogue) -> dict[str, Any]:
 def _connection(site: Site) -> dict[str, str]:
     """The SSH configuration of the site's state folder, where ``socle lab up`` writes one."""
     config = state_dir(site.name) / "ssh_config"
-    return {"ansible_ssh_common_args": f"-F {config}"} if config.is_file() else {}
+    own = {"ansible_ssh_common_args": f"-F {config}"} if config.is_file() else {}
+    # Ansible keeps connections open by the names of hosts, which two sites may share: each has its own.
+    return {**own, "ansible_control_path_dir": str(config.with_name("cp"))}
 
 
 def host_variables(site: Site, catalogue: Catalogue) -> dict[str, dict[str, Any]]:
