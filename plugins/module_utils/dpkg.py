@@ -22,8 +22,8 @@ def statuses(module):
 def missing_of(module, names):
     """The packages that are not installed, and dpkg's status of every package.
 
-    What seems to be missing is asked for again before anything is fetched for it: on a busy machine packages
-    that were there were told as missing. Two answers that differ are told.
+    What seems to be missing is asked for again before anything is fetched for it. Two answers that differ are
+    told.
     """
     first = statuses(module)
     if not _missing(first, names):

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from socle import catalogue
-from socle.paths import project_root
+from socle.paths import project_root, state_dir
 from socle.site import load
 
 INVENTORIES = project_root() / "inventories"
@@ -91,6 +91,12 @@ def test_urls_of_the_lab(listed: tuple[str, dict[str, Any]]) -> None:
     assert urls["horizon"] == {"public": f"https://{public}"}
     assert urls["nova_metadata"] == {"internal": f"https://{internal}:8775"}
     assert urls["openbao"] == {"internal": f"https://{site.openbao.name}:8200"}
+
+
+def test_connections_that_are_kept_open_are_the_sites_own(listed: tuple[str, dict[str, Any]]) -> None:
+    """Ansible finds them by host, port and user: hosts of two sites that have one name would be mistaken."""
+    name, inventory = listed
+    assert inventory["all"]["vars"]["ansible_control_path_dir"] == str(state_dir(name) / "cp")
 
 
 def test_nothing_secret_and_no_private_key(listed: tuple[str, dict[str, Any]]) -> None:
