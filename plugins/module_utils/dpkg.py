@@ -19,25 +19,6 @@ def statuses(module):
     return dict(line.split("\t") for line in done.stdout.splitlines() if "\t" in line)
 
 
-def missing_of(module, names):
-    """The packages that are not installed, and dpkg's status of every package.
-
-    What seems to be missing is asked for again before anything is fetched for it. Two answers that differ are
-    told.
-    """
-    first = statuses(module)
-    if not _missing(first, names):
-        return [], first
-    known = statuses(module)
-    if known != first:
-        module.warn(f"dpkg-query told {len(first)} packages, then {len(known)}: the second answer counts")
-    return _missing(known, names), known
-
-
-def _missing(known, names):
-    return sorted(name for name in set(names) if known.get(name) != "installed")
-
-
 def half_way(known):
     """Packages that dpkg has yet to configure."""
     return sorted(name for name, status in known.items() if status in UNFINISHED)

@@ -30,7 +30,7 @@ installed: {description: Packages that were or would be installed., type: list, 
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.dpkg import MARK, POLICY, foreign_policy, half_way, holds_daemons, missing_of
+from ansible.module_utils.dpkg import MARK, POLICY, foreign_policy, half_way, holds_daemons, statuses
 
 POLICY_TEXT = f'#!/bin/sh\n{MARK}\ncase "$1" in dbus*|polkit*) exit 0 ;; esac\nexit 101\n'
 ENVIRONMENT = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8", "NEEDRESTART_MODE": "l"}
@@ -81,7 +81,8 @@ def main():
         },
         supports_check_mode=True,
     )
-    missing, known = missing_of(module, module.params["names"])
+    known = statuses(module)
+    missing = sorted(name for name in set(module.params["names"]) if known.get(name) != "installed")
     unfinished = half_way(known)
     if not module.check_mode:
         if missing or unfinished:
