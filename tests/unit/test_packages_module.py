@@ -29,11 +29,7 @@ def told(tmp_path: Path) -> Any:
             capture_output=True,
             text=True,
             check=False,
-            env={
-                **os.environ,
-                "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}",
-                "PYTHONWARNINGS": "ignore",
-            },
+            env={**os.environ, "PYTHONWARNINGS": "ignore"},
         )
         result: dict[str, Any] = json.loads(done.stdout)
         return result

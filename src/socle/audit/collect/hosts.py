@@ -147,7 +147,7 @@ def _hardening(site: Site, host: Host, answer: HostAnswer) -> Iterator[Fact]:
             for check, text in zip(wanted, said, strict=True):
                 if _need(check.rule.needs) == need:
                     number = 1 + sum(one["theme"] == check.rule.theme for one in found.values())
-                    found[f"{check.rule.theme} {number}"] = _judged(check, text)
+                    found[f"{check.rule.theme} {number}"] = judged_rule(check, text)
             return found
 
         return judged
@@ -165,8 +165,8 @@ def _need(need: str | None) -> str | None:
     return "kernel" if need in {"console", "disk"} else need
 
 
-def _judged(check: Check, said: Mapping[str, str]) -> dict[str, Any]:
-    """A rule and what is wrong with it here, by the kit's own check."""
+def judged_rule(check: Check, said: Mapping[str, str]) -> dict[str, Any]:
+    """A rule and what is wrong with it, by the kit's own check; on the deploying machine too."""
     rule = check.rule
     wrong = [said["problem"]] if "problem" in said else check.judge(said["text"], FRENCH)
     return {

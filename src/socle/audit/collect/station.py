@@ -22,12 +22,12 @@ from socle.audit.collect.agent_hardening import all_printed
 from socle.audit.collect.agent_network import firewall
 from socle.audit.collect.collector import Collector, FactKind, of_site
 from socle.audit.collect.firewall_rules import loaded
+from socle.audit.collect.hosts import judged_rule
 from socle.audit.model import Fact
 from socle.audit.schedule import TOLD
 from socle.errors import SocleError
 from socle.hardening import Check, HostTraits, applied, checks
 from socle.hardening.checks import SPECIAL_RIGHTS, special_rights_without
-from socle.hardening.problems import FRENCH
 from socle.paths import cache_dir, state_dir
 from socle.site import Site, load
 
@@ -118,14 +118,7 @@ def judged(wanted: list[Check], texts: list[dict[str, str]]) -> dict[str, Any]:
     for check, said in zip(wanted, texts, strict=True):
         theme = check.rule.theme
         number = 1 + sum(one["theme"] == theme for one in found.values())
-        wrong = [said["problem"]] if "problem" in said else check.judge(said["text"], FRENCH)
-        place = check.rule.file or check.rule.kind
-        found[f"{theme} {number}"] = {
-            "file": place,
-            "theme": theme,
-            "rules": list(check.rule.rules),
-            "wrong": wrong,
-        }
+        found[f"{theme} {number}"] = judged_rule(check, said)
     return found
 
 
