@@ -56,6 +56,16 @@ def test_nobody_lets_in_what_is_their_own_and_no_stranger_does(
     assert red("site-changes-by-two", told)
 
 
+@pytest.mark.parametrize("mark", ["\x1f", "\u2028", "\x85", "\x0c"])
+def test_an_author_cannot_write_a_signature_into_an_address(signed: SignedRepository, mark: str) -> None:
+    signed.change("one")
+    signed.emails["forger"] = mark.join(("a@x.example", "G", OTHER, "SHA256:key")) + mark
+    signed.commit("Change", "forger", signed_by=None)
+    told = history(signed)
+    assert [one["signer"] for one in told] == [None, OTHER]
+    assert red("site-changes-signed", told)
+
+
 def test_a_merge_is_judged_with_all_that_it_brings(signed: SignedRepository) -> None:
     signed.git("switch", "--quiet", "--create", "topic")
     signed.change("one")

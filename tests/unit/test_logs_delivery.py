@@ -13,11 +13,17 @@ from pathlib import Path
 
 import pytest
 
-from socle.paths import cache_dir, project_root
+from socle import catalogue
+from socle.lab import prerequisites
+from socle.lab.from_site import plan_from_site
+from socle.lab.layers import ensure_layers
+from socle.logs.store import read_lines
+from socle.paths import project_root
+from socle.site import load
 
 pytestmark = pytest.mark.slow
 
-UPLOAD = "usr/lib/systemd/systemd-journal-upload"
+UPLOAD = "/usr/lib/systemd/systemd-journal-upload"
 MACHINE = "0123456789abcdef0123456789abcdef"
 NODE = f"""
 set -eu
@@ -41,13 +47,11 @@ MESSAGES = 1000
 
 
 def layers() -> str:
-    """Debian 13 with the sender, as the lab has it: the layer of its packages over the base."""
-    roots = sorted((cache_dir() / "layers").glob("*/root"))
-    own = [root for root in roots if (root / UPLOAD).exists()]
-    base = [root for root in roots if (root / "usr/bin/dpkg").exists() and (root / "bin").exists()]
-    if not own or not base:
-        pytest.fail("no layer of the lab has systemd-journal-remote; run `make lab`")
-    return f"{own[0]}:{base[0]}"
+    """Debian 13 with sender and receiver, as the lab has it; built when it is not there yet."""
+    prerequisites.install_missing(print)
+    plan = plan_from_site(load(project_root() / "inventories/lab"), catalogue.load())
+    layer = ensure_layers(plan, [plan.node("sec1")], print)["sec1"]
+    return ":".join(map(str, layer.roots))
 
 
 class Site:
@@ -88,7 +92,7 @@ class Site:
         return subprocess.Popen(
             [
                 *("nsenter", f"--mount=/proc/{self.journald.pid}/ns/mnt"),
-                *("chroot", str(self.work / "root"), f"/{UPLOAD}"),
+                *("chroot", str(self.work / "root"), UPLOAD),
                 f"--url={scheme}://127.0.0.1:{self.port}",
                 f"--key=/tmp/{name}.key",
                 f"--cert=/tmp/{name}.crt",
@@ -125,7 +129,8 @@ class Site:
         return [
             entry["MESSAGE"]
             for path in sorted((self.work / "store").glob("cmp1/*.jsonl"))
-            for line in path.read_text().splitlines()
+            for line in read_lines(path)
+            if line.endswith(b"\n")  # the receiver may be writing the last one
             if (entry := json.loads(line)).get("SYSLOG_IDENTIFIER") == "marker"
         ]
 

@@ -60,7 +60,8 @@ def ask(site: Site, host: Host, request: Mapping[str, Any]) -> Iterator[str]:
             write="run `socle deploy --only logs_store`",
             exit_code=ExitCode.UNREACHABLE if unreachable else ExitCode.FAILED,
         )
-    yield from done.stdout.splitlines()
+    # Lines end with a line feed and nothing else: what callers of an API named may hold U+2028 and its like.
+    yield from done.stdout.removesuffix("\n").split("\n") if done.stdout else ()
 
 
 def verify(site: Site, services: Catalogue) -> dict[str, list[str]]:

@@ -37,7 +37,7 @@ def answer(store: Path, asked: dict[str, Any]) -> Iterator[str]:
         case "extract":
             entries = _events(store, asked["begin"])
             for event in select(entries, frozenset(asked["ids"]), asked["begin"], asked["end"]):
-                yield json.dumps(event, ensure_ascii=False)
+                yield json.dumps(event)
         case "count":
             tenants = {name: frozenset(ids) for name, ids in asked["tenants"].items()}
             entries = _events(store, asked["begin"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import batched
 from typing import Any, Final
 
 from socle.audit.collect import repository_kit, repository_tests
@@ -14,7 +15,9 @@ from socle.site import Site
 
 DAYS: Final = 90
 """How far back the changes of a site are read: older ones cannot be signed any more."""
-FORM: Final = "--format=%H%x1f%cI%x1f%ae%x1f%G?%x1f%GS%x1f%GP"
+FIELDS: Final = ("%H", "%cI", "%ae", "%G?", "%GS", "%GP")
+FORM: Final = f"--format={'%x00'.join(FIELDS)}"
+"""Between zeros, as ``-z`` ends each commit with one: no name or address in a commit can hold a zero."""
 GOOD: Final = frozenset("GU")
 """A signature that is right: git knows its key (G), or gpg has it without trusting its owner (U)."""
 
@@ -34,18 +37,18 @@ def _history(site: Site) -> list[dict[str, Any]]:
     Who signs it lets it in; ``apart`` says that this is none of its authors.
     """
     with known_by(site) as known:
-        walk = ("log", "--first-parent", FORM)
-        recent = known.repository.lines(*walk, f"--since={DAYS}.days", "--", ".")
-        found = recent or known.repository.lines(*walk, "--max-count=1", "--", ".")
+        walk = ("log", "--first-parent", "-z", FORM)
+        recent = known.repository.fields(*walk, f"--since={DAYS}.days", "--", ".")
+        found = recent or known.repository.fields(*walk, "--max-count=1", "--", ".")
         if not found:
             raise NoHistory("les fichiers du site ne sont dans aucun commit")
-        return [_change(site, known, line.split("\x1f")) for line in found]
+        return [_change(site, known, told) for told in batched(found, len(FIELDS))]
 
 
-def _change(site: Site, known: Known, told: list[str]) -> dict[str, Any]:
+def _change(site: Site, known: Known, told: tuple[str, ...]) -> dict[str, Any]:
     commit, moment, author, state, signer, key = told
-    brought = known.repository.lines(
-        "log", "--no-merges", "--format=%ae", f"{commit}^1..{commit}", "--", ".", ok=(0, 128)
+    brought = known.repository.fields(
+        "log", "--no-merges", "-z", "--format=%ae", f"{commit}^1..{commit}", "--", ".", ok=(0, 128)
     )
     logins = {p.email.lower(): login for login, p in site.people.people.items()}
     authors = sorted({logins.get(one.lower(), one) for one in brought or [author]})

@@ -79,9 +79,9 @@ class Repository:
         """What git prints, by lines."""
         return self.ask(*words, given=given, ok=ok).decode("utf-8", "replace").splitlines()
 
-    def paths(self, *words: str) -> list[str]:
-        """Paths that git prints between zeros."""
-        return [path for path in self.ask(*words).decode("utf-8", "replace").split("\0") if path]
+    def fields(self, *words: str, ok: tuple[int, ...] = (0,)) -> list[str]:
+        """What git prints when each piece ends with a zero (``-z``)."""
+        return self.ask(*words, ok=ok).decode("utf-8", "replace").split("\0")[:-1]
 
     def top(self) -> Path:
         """The root of its work tree."""

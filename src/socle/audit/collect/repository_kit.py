@@ -43,7 +43,7 @@ def tree(kit: Repository) -> dict[str, Any]:
         "commit": kit.lines("rev-parse", "HEAD")[0],
         "files": files,
         "differing": differing,
-        "unknown": kit.paths("ls-files", "-z", "--others", OWN_EXCLUDES, "--full-name", ":/"),
+        "unknown": kit.fields("ls-files", "-z", "--others", OWN_EXCLUDES, "--full-name", ":/"),
         "shallow": kit.lines("rev-parse", "--is-shallow-repository") != ["false"],
         "broken": _broken(kit),
     }
@@ -52,7 +52,7 @@ def tree(kit: Repository) -> dict[str, Any]:
 def test_data(kit: Repository) -> dict[str, Any]:
     """The files of ``TEST_DATA`` that hold no program, against the commit."""
     files, differing = _compared(kit, *TEST_DATA)
-    unknown = kit.paths("ls-files", "-z", "--others", OWN_EXCLUDES, "--", *TEST_DATA)
+    unknown = kit.fields("ls-files", "-z", "--others", OWN_EXCLUDES, "--", *TEST_DATA)
     return {
         "files": files,
         "differing": differing,
@@ -62,7 +62,7 @@ def test_data(kit: Repository) -> dict[str, Any]:
 
 def _compared(kit: Repository, *under: str) -> tuple[int, list[str]]:
     """How many files there are, and which are not what the commit holds. Git's index has no say in it."""
-    listed = [line.split("\t", 1) for line in kit.paths("ls-tree", "-r", "-z", "HEAD", *under)]
+    listed = [line.split("\t", 1) for line in kit.fields("ls-tree", "-r", "-z", "HEAD", *under)]
     wanted = {path: told.split() for told, path in listed if not (under and path.endswith(".py"))}
     if not wanted:
         raise NoHistory("le commit ne tient aucun de ces fichiers")
@@ -130,7 +130,7 @@ def _rebuilding(kit: Repository, commit: str) -> dict[str, Any]:
 
 
 def _locks(kit: Repository, commit: str) -> list[str]:
-    named = kit.paths("ls-tree", "-r", "-z", "--name-only", commit)
+    named = kit.fields("ls-tree", "-r", "-z", "--name-only", commit)
     return [n for n in named if n in LOCKS or (n.startswith("tools/") and n.endswith(("/go.mod", "/go.sum")))]
 
 

@@ -77,7 +77,7 @@ def reports(root: Path, kit: Repository) -> dict[str, Any]:
 def _differs(kit: Repository, commit: str) -> bool:
     """Whether anything but sites changed since a commit."""
     return bool(
-        kit.paths("diff", "--name-only", "-z", commit, "HEAD", "--", ":/", ":(exclude,top)inventories")
+        kit.fields("diff", "--name-only", "-z", commit, "HEAD", "--", ":/", ":(exclude,top)inventories")
     )
 
 
