@@ -100,6 +100,33 @@ def test_a_volume_of_the_same_name_without_our_mark_stays() -> None:
     assert cloud.asked["volumes"] == {"all_projects": True, "project_id": "project"}
 
 
+NOBODY = {"name": "t-abc", "domainId": "domain"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "inputs", "listing", "signs"),
+    [
+        ("Project", {"name": "t-abc", "isDomain": True}, "domains", ("projects", "users", "groups")),
+        ("Project", NOBODY, "projects", ("role_assignments",)),
+        ("User", NOBODY, "users", ("role_assignments", "user_groups")),
+        ("GroupV3", NOBODY, "groups", ("role_assignments", "group_users")),
+    ],
+)
+def test_what_somebody_uses_was_there_before_and_stays(
+    kind: str, inputs: dict[str, Any], listing: str, signs: tuple[str, ...]
+) -> None:
+    left = thing("left", name="t-abc", resource_key="domain" if listing == "domains" else "project")
+    for sign in signs:
+        cloud = Cloud(**{listing: [left], sign: [thing("somebody's")]})
+        with pytest.raises(SocleError, match="is there and in use") as refused:
+            orphans.settle(cloud, [begun(kind, inputs)], PROVIDERS)
+        assert cloud.deleted == []
+        assert "stacks" in refused.value.write
+    cloud = Cloud(**{listing: [left]})
+    orphans.settle(cloud, [begun(kind, inputs)], PROVIDERS)
+    assert [identifier for _what, identifier in cloud.deleted] == ["left"]
+
+
 def test_a_volume_in_use_is_never_deleted() -> None:
     mark = {"socle_stack": STACK}
     cloud = Cloud(volumes=[thing("left", name="v", metadata=mark, status="in-use", attachments=[{}])])

@@ -78,7 +78,24 @@ def test_a_creation_that_failed_is_kept_as_begun() -> None:
     watch = Watch()
     for operation in ("create", "update", "create-replacement"):
         watch(event(resOpFailedEvent={"metadata": {"op": operation, "urn": URN, "new": network}}))
-    assert watch.refused == [{"type": "creating", "resource": network}] * 2
+    assert watch.doubtful == [{"type": "creating", "resource": network}] * 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "doubted"), [("POST", False), ("PUT", True), ("GET", True), ("5xx", True), ("timeout", True)]
+)
+def test_what_an_api_refused_to_make_was_not_made(answer: str, doubted: bool) -> None:
+    code = 503 if answer == "5xx" else 409
+    method = "POST" if answer == "5xx" else answer
+    message = (
+        "Error creating openstack_identity_project_v3: Expected HTTP response code [201 202] when\naccessing "
+        f"[{method} https://cloud:5000/v3/projects], but got {code} instead: Conflict"
+    )
+    watch = Watch()
+    new = {"urn": URN, "type": "openstack:identity/project:Project", "custom": True}
+    watch(failure("context deadline exceeded" if answer == "timeout" else message))
+    watch(event(resOpFailedEvent={"metadata": {"op": "create", "urn": URN, "new": new}}))
+    assert [one["resource"]["urn"] for one in watch.doubtful] == [URN] * doubted
 
 
 def test_counts_are_those_of_the_last_summary() -> None:

@@ -28,12 +28,17 @@ class Kind:
     delete: Callable[[Any, Any], Any]
     failed: Callable[[Any], bool] | None = None
     """None: what the state knows of this kind is there."""
+    used: Callable[[Any, Any], bool] = lambda _cloud, _thing: False
+    """Whether somebody relies on it: no run that was cut off at its creation had made that."""
 
 
 def settle(
     cloud: Any, pending: Sequence[Mapping[str, Any]], resources: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
     """Delete what pending creations left; of what the state knows, only what the cloud says has failed.
+
+    Of domains, projects, accounts and groups only those that nobody uses: one in use was there before,
+    and this machine has lost the state that knew it.
 
     Args:
         cloud: a connection of the administrator.
@@ -62,6 +67,8 @@ def _remove(cloud: Any, creation: Creation, known: Mapping[str, str]) -> set[str
         found = list(kind.find(cloud, creation))
         bad = [left for left in found if str(left.id) not in known or (kind.failed and kind.failed(left))]
         for left in bad:
+            if str(left.id) not in known and kind.used(cloud, left):
+                raise _there_before(urn, left)
             kind.delete(cloud, left)
     except exceptions.SDKException as error:
         name = urn.rpartition("::")[2]
@@ -72,6 +79,15 @@ def _remove(cloud: Any, creation: Creation, known: Mapping[str, str]) -> set[str
         return set()
     good = {str(thing.id) for thing in found} - {str(left.id) for left in bad}
     return {identifier for identifier, owner in known.items() if owner == urn and identifier not in good}
+
+
+def _there_before(urn: str, thing: Any) -> SocleError:
+    return SocleError(
+        f"{thing.name} is there and in use, and the stacks of this machine do not know it",
+        where=urn.rpartition("::")[2],
+        write="restore the folder `stacks` of the site's state if this machine has lost it, "
+        "or choose another name",
+    )
 
 
 def _adopted_attachment(cloud: Any, creation: Creation) -> list[dict[str, Any]]:
@@ -110,6 +126,23 @@ def _projects(cloud: Any, creation: Creation) -> Found:
     if creation.get("isDomain"):
         return list(cloud.identity.domains(name=creation["name"]))
     return list(cloud.identity.projects(name=creation["name"], domain_id=creation["domainId"]))
+
+
+def _project_used(cloud: Any, project: Any) -> bool:
+    if project.resource_key != "domain":
+        return any(cloud.identity.role_assignments(scope_project_id=project.id))
+    owned = (cloud.identity.projects, cloud.identity.users, cloud.identity.groups)
+    return any(any(things(domain_id=project.id)) for things in owned)
+
+
+def _user_used(cloud: Any, user: Any) -> bool:
+    given = cloud.identity.role_assignments(user_id=user.id)
+    return any(given) or any(cloud.identity.user_groups(user))
+
+
+def _group_used(cloud: Any, group: Any) -> bool:
+    given = cloud.identity.role_assignments(group_id=group.id)
+    return any(given) or any(cloud.identity.group_users(group))
 
 
 def _delete_project(cloud: Any, project: Any) -> None:
@@ -173,14 +206,16 @@ def _delete_volume(cloud: Any, volume: Any) -> None:
 
 VOLUME_ATTACHMENT = "openstack:compute/volumeAttach:VolumeAttach"
 KINDS: dict[str, Kind] = {
-    "openstack:identity/project:Project": Kind(_projects, _delete_project),
+    "openstack:identity/project:Project": Kind(_projects, _delete_project, used=_project_used),
     "openstack:identity/user:User": Kind(
         lambda cloud, it: cloud.identity.users(name=it["name"], domain_id=it["domainId"]),
         lambda cloud, user: cloud.identity.delete_user(user),
+        used=_user_used,
     ),
     "openstack:identity/groupV3:GroupV3": Kind(
         lambda cloud, it: cloud.identity.groups(name=it["name"], domain_id=it["domainId"]),
         lambda cloud, group: cloud.identity.delete_group(group),
+        used=_group_used,
     ),
     "openstack:identity/applicationCredential:ApplicationCredential": Kind(
         _application_credentials, _delete_application_credential

@@ -83,7 +83,7 @@ class Stack:
             try:
                 stack.up(on_event=watch, suppress_progress=True)
             except automation.CommandError:
-                StackFiles(self.name, self.folder).doubt(watch.refused)
+                StackFiles(self.name, self.folder).doubt(watch.doubtful)
                 raise
 
         return self._run(make, self._finish_interrupted)

@@ -17,6 +17,12 @@ LONGEST = 400
 URN = re.compile(r"urn:pulumi:\S*::([^\s:'\"]+)")
 SUMMARIES = ("update failed", "preview failed", "refresh failed", "destroy failed")
 """What Pulumi says of the stack when one of its resources failed, after saying why."""
+NOT_MADE = re.compile(r"when accessing \[POST [^\]]*\], but got 4\d\d instead")
+"""How the provider tells that an API refused to make something: a taken name, a quota, a wrong value."""
+TAKEN = (
+    "when the name is taken: restore the folder `stacks` of the site's state if this machine has lost it, "
+    "or choose another name"
+)
 CREATIONS = (automation.OpType.CREATE, automation.OpType.CREATE_REPLACEMENT)
 
 
@@ -26,8 +32,15 @@ class Watch:
 
     counts: dict[str, int] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
-    refused: list[dict[str, Any]] = field(default_factory=list)
+    failed: list[dict[str, Any]] = field(default_factory=list)
     """Creations that failed, in the form of a state's pending operations."""
+    refused: set[str] = field(default_factory=set)
+    """URNs of those that an API refused: what bears their name in the cloud was there before."""
+
+    @property
+    def doubtful(self) -> list[dict[str, Any]]:
+        """Creations that failed, and may have happened all the same."""
+        return [one for one in self.failed if one["resource"]["urn"] not in self.refused]
 
     def __call__(self, event: automation.EngineEvent) -> None:
         """Take one event."""
@@ -35,10 +48,12 @@ class Watch:
             self.counts = plain(event.summary_event.resource_changes)
         failed = event.res_op_failed_event
         if failed and failed.metadata.new and failed.metadata.op in CREATIONS:
-            self.refused.append({"type": "creating", "resource": _resource(failed.metadata.new)})
+            self.failed.append({"type": "creating", "resource": _resource(failed.metadata.new)})
         found = event.diagnostic_event
         if found and found.severity == "error" and found.message.strip() not in SUMMARIES:
             name = found.urn.rpartition("::")[2] if found.urn else ""
+            if NOT_MADE.search(" ".join(found.message.split())):
+                self.refused.add(str(found.urn))
             line = ": ".join(part for part in (name, one_line(found.message)) if part)
             if line not in self.errors:
                 self.errors.append(line)
@@ -74,4 +89,7 @@ def watched(stack: str) -> Iterator[Watch]:
     except automation.CommandError as error:
         said = re.findall(r"^error: (.+(?:\n(?!\S+:).+)*)", str(error), re.MULTILINE)
         reasons = watch.errors or [one_line(text) for text in said] or ["Pulumi failed"]
-        raise SocleError("; ".join(dict.fromkeys(reasons)), where=f"stack {stack}") from error
+        told = "; ".join(dict.fromkeys(reasons))
+        raise SocleError(
+            told, where=f"stack {stack}", write=TAKEN if "but got 409 instead" in told else ""
+        ) from error
