@@ -69,7 +69,17 @@ class Host:
         """What OpenBao answers."""
         if path.startswith("ssh_host"):
             return {"data": {"signed_key": "signed"}}
-        by = ("-CA", self.folder / "ca.crt", "-CAkey", self.folder / "ca.key", "-copy_extensions", "copy")
+        names = [f"DNS:{name}" for name in body["alt_names"].split(",")]
+        names += [f"IP:{address}" for address in body.get("ip_sans", "").split(",") if address]
+        (self.folder / "ext").write_text(f"subjectAltName={','.join(names)}\n")
+        by = (
+            "-CA",
+            self.folder / "ca.crt",
+            "-CAkey",
+            self.folder / "ca.key",
+            "-extfile",
+            self.folder / "ext",
+        )
         made = openssl("x509", "-req", *by, "-days", "30", given=body["csr"])
         return {"data": {"certificate": made, "ca_chain": [(self.folder / "ca.crt").read_text()]}}
 

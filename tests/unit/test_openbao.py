@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from cryptography import x509
 
 from socle import durable, vault
 from socle.errors import ExitCode, SocleError
@@ -161,10 +162,8 @@ def test_stacks_have_their_keys_and_only_the_administrators_password(prepared: P
 
 def request(*names: str) -> str:
     """A request for a certificate of these names, with a key that is thrown away."""
-    command = (
-        "openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout /dev/null -subj /CN="
-    )
-    subject = ["-addext", "subjectAltName=" + ",".join(names)]
+    command = "openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout /dev/null"
+    subject = ["-subj", "/CN=cloud.test", "-addext", "subjectAltName=" + ",".join(names)]
     return subprocess.run([*command.split(), *subject], capture_output=True, text=True, check=True).stdout
 
 
@@ -177,11 +176,23 @@ def test_host_is_certified_for_its_own_names_only(prepared: Place) -> None:
     host = client(place, place.nodes[0])
     host.auth.approle.login(role, secret)
     sign = "pki_services/sign/host-ctl1"
-    signed = host.write_data(
-        sign, data={"csr": request("DNS:cloud.test", "IP:10.0.0.1"), "common_name": "cloud.test"}
-    )
-    assert signed["data"]["certificate"]
-    other = {"csr": request("DNS:other.test"), "common_name": "other.test"}
-    assert refused(lambda: host.write_data(sign, data=other))
-    assert refused(lambda: host.write_data("pki_services/sign/host-ctl2", data=other))
+    csr = request("DNS:other.test", "IP:10.0.0.9")
+    own = {
+        "csr": csr,
+        "alt_names": "cloud.test",
+        "ip_sans": ",".join(place.hosts[0].certificates[0].addresses),
+    }
+    signed = x509.load_pem_x509_certificate(host.write_data(sign, data=own)["data"]["certificate"].encode())
+    names = signed.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == ["cloud.test"]
+    assert ",".join(map(str, names.get_values_for_type(x509.IPAddress))) == own["ip_sans"]
+    for more in (
+        {"alt_names": "other.test"},
+        {"ip_sans": "10.0.0.9"},
+        {"ip_sans": f"{own['ip_sans']},10.0.0.9"},
+        {"ip_sans": [own["ip_sans"], "10.0.0.9"]},
+        {"other_sans": "1.2.3;utf8:x"},
+    ):
+        assert refused(lambda more=more: host.write_data(sign, data={**own, **more})), more
+    assert refused(lambda: host.write_data("pki_services/sign/host-ctl2", data=own))
     assert refused(lambda: host.read("kv/data/services/keystone"))

@@ -143,8 +143,8 @@ def rotation(place: Place) -> Rules:
 
 
 def of_host(host: CertifiedHost) -> Rules:
-    """A host gets certificates of its own names; the one that keeps the logs seals them, and nothing else."""
-    rules: Rules = {f"{PKI_SERVICES}/sign/{host.role}": {"capabilities": ["update"]}}
+    """A host gets certificates of its own names and addresses; the one that keeps the logs seals them."""
+    rules: Rules = {f"{PKI_SERVICES}/sign/{host.role}": {"capabilities": ["update"], **_request(host)}}
     rules |= ssh.rules_of_host(host.role)
     if host.seals_logs:
         rules[f"{TRANSIT}/keys/{LOGS_KEY}"] = {"capabilities": ["create", "update"], **SEAL_KEY}
@@ -200,8 +200,19 @@ def _single(address: str) -> str:
     return f"{address}/{128 if ':' in address else 32}"
 
 
+def _request(host: CertifiedHost) -> dict[str, Any]:
+    """What a host may ask the PKI for: a role of it limits the names, but cannot say which addresses."""
+    addresses = sorted({",".join(c.addresses) for c in host.certificates if c.addresses})
+    asked: dict[str, list[str]] = {"csr": [], "alt_names": [], "ttl": []}
+    return {"allowed_parameters": {**asked, "ip_sans": addresses} if addresses else asked}
+
+
 def pki_role(host: CertifiedHost) -> dict[str, Any]:
-    """What the PKI signs for a host: an EC key, its own names, at most 30 days."""
+    """What the PKI signs for a host: an EC key, its own names, at most 30 days.
+
+    What the host's request says of names beside its subject counts for nothing: they are parameters, which
+    its policy limits.
+    """
     return {
         "allowed_domains": list(host.names),
         "allow_bare_domains": True,
@@ -210,6 +221,7 @@ def pki_role(host: CertifiedHost) -> dict[str, Any]:
         "allow_wildcard_certificates": False,
         "allow_localhost": False,
         "allow_ip_sans": host.has_addresses,
+        "use_csr_sans": False,
         "allowed_uri_sans": [],
         "key_type": "ec",
         "key_bits": 256,
