@@ -173,6 +173,39 @@ def test_rekey_killed_leaves_one_set_that_works(
         assert speaker.is_authenticated()
 
 
+def test_a_wrong_share_after_a_kill_loses_none_that_are_in_force(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    vault.prepare(place)
+    former = shares(place)
+    with monkeypatch.context() as patch:
+        patch.setattr(ceremony, "_promote", killed)
+        with pytest.raises(KeyboardInterrupt):
+            vault.rekey(place, custody.shares_of(place), custody.shares_of(place), lambda _line: None)
+    coming = custody.record(place)["next"]
+    mixed = [*typed(place, Ask("", "", coming["shares"]), 1), former[1]]
+    with pytest.raises(quorum.WrongSharesError):
+        vault.rekey(place, lambda _asked: iter(former), lambda _asked: iter(mixed), lambda _line: None)
+    assert custody.record(place)["next"] == coming
+    vault.rekey(place, custody.shares_of(place), custody.shares_of(place), lambda _line: None)
+    assert custody.record(place)["shares"] == coming["shares"]
+
+
+def test_new_shares_that_a_later_rekey_replaces_are_kept(place: Place, server: Server) -> None:
+    vault.prepare(place)
+    with pytest.raises(SocleError, match="too few"):
+        vault.rekey(place, custody.shares_of(place), lambda _asked: iter(()), lambda _line: None)
+    replaced = custody.record(place)
+    server.restart()
+    vault.unseal(place)
+    vault.rekey(place, custody.shares_of(place), custody.shares_of(place), lambda _line: None)
+    (kept,) = place.folder.glob("former-*.json")
+    assert durable.read_json(kept) == replaced
+
+
 def test_shares_in_clear_of_a_former_lab_are_replaced(place: Place) -> None:
     answer = client(place, place.nodes[0]).sys.initialize(3, 2)
     durable.write_json(place.folder / custody.FORMER, {"shares": answer["keys_base64"]})

@@ -84,7 +84,7 @@ def _reset(place: Place) -> None:
 
 def _put_aside(place: Place) -> None:
     """OpenBao is empty but was not: what belongs to the former one is kept under a name of its own."""
-    former = place.folder / f"former-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    former = place.folder / _former()
     former.mkdir(mode=0o700)
     for path in sorted(place.folder.iterdir()):
         if path.is_file():
@@ -106,7 +106,7 @@ def rekey(place: Place, former: Shares, new: Shares, tell: Callable[[str], None]
 
     OpenBao keeps the former shares in force until the custodians proved that they can read the new ones. The
     new messages are on disk before that, so a kill at any point leaves one set that works; the next call
-    finds out which, and goes on from there.
+    finds out which, and goes on from there. Messages that a later rekey replaces are kept beside the record.
 
     Args:
         former: gives the shares in force.
@@ -141,7 +141,10 @@ def _begin(place: Place, to: tuple[Holder, ...], former: Shares) -> None:
         "nonce": answer["verification_nonce"],
         "shares": encrypted(to, answer["keys_base64"]),
     }
-    durable.write_json(place.folder / RECORD, {**record(place), "next": coming})
+    kept = record(place)
+    if "next" in kept:
+        durable.write_json(place.folder / f"{_former()}.json", kept)
+    durable.write_json(place.folder / RECORD, {**kept, "next": coming})
 
 
 def _verify(place: Place, new: Shares) -> None:
@@ -165,20 +168,22 @@ def _give(place: Place, step: str, nonce: str, shares: Shares, asked: Ask) -> An
 
 
 def _take_up(place: Place, new: Shares) -> bool:
-    """Bring a rekey that was interrupted to its end; false when its new shares never came into force."""
+    """Bring a rekey that was interrupted to its end; false when its new shares do not open anything.
+
+    They stay on disk all the same: somebody may have given another share than the one of their new message.
+    Whether the former ones are in force is known once OpenBao has taken them.
+    """
     try:
         waiting = _step(place, "get", "verify")
     except InvalidRequest:
         waiting = {}
-    kept = record(place)
-    if waiting.get("nonce") == kept["next"]["nonce"]:
+    coming = record(place)["next"]
+    if waiting.get("nonce") == coming["nonce"]:
         _verify(place, new)
         return True
     try:
-        token = quorum.generate(place, new, Ask("the new shares are tried", "rekey", kept["next"]["shares"]))
+        token = quorum.generate(place, new, Ask("the new shares are tried", "rekey", coming["shares"]))
     except quorum.WrongSharesError:
-        del kept["next"]
-        durable.write_json(place.folder / RECORD, kept)
         return False
     client(place, active_node(place), token).auth.token.revoke_self()
     return True
@@ -201,6 +206,11 @@ def _promote(place: Place) -> None:
     coming = record(place)["next"]
     durable.write_json(place.folder / RECORD, {"made": coming["made"], "shares": coming["shares"]})
     durable.remove(place.folder / FORMER)
+
+
+def _former() -> str:
+    """Name of what is kept of a former state of things."""
+    return f"former-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
 
 
 def _now() -> str:
