@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from cryptography import x509
 
 from socle import durable, vault
 from socle.errors import ExitCode, SocleError
-from socle.vault import ceremony, custody, login, quorum, remote
+from socle.vault import ceremony, custody, login, quorum, remote, snapshots
 from socle.vault.api import client, plainly
 from socle.vault.place import Place
 from tests.unit.openbao_server import HOST, SECRETS, Server, begun
@@ -86,6 +87,33 @@ def test_initialised_by_somebody_else_is_never_wiped(place: Place, monkeypatch: 
         vault.prepare(place)
     assert caught.value.exit_code == ExitCode.UNREACHABLE
     assert "\n" not in str(caught.value)
+
+
+def test_refused_init_and_restore_leave_no_mark_by_which_openbao_is_wiped(
+    place: Place, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(SocleError, match="threshold must be greater"):
+        vault.initialise(replace(place, threshold=1))
+    assert not (place.folder / ceremony.PENDING).exists()
+    vault.prepare(place)
+    former = vault.secret(place, "deployer/identity")
+    snapshots.take(place, tmp_path / "snap")
+    shares = list(custody.played(place, custody.ask(place, "test", "test")))
+    server.wipe()
+    with monkeypatch.context() as patch:
+        patch.setattr(ceremony, "client", killed)
+        with pytest.raises(KeyboardInterrupt):
+            vault.initialise(place)
+    assert (place.folder / ceremony.PENDING).exists()
+    snapshots.restore(place, tmp_path / "snap", lambda _asked: iter(shares), lambda _line: None)
+    monkeypatch.setattr(remote, "reset", lambda *_a: pytest.fail("wiped"))
+    assert not vault.initialise(place)
+    assert vault.configure(place, lambda _asked: iter(shares))
+    assert vault.secret(place, "deployer/identity") == former
+
+
+def killed(*_arguments: object) -> None:
+    raise KeyboardInterrupt
 
 
 def test_restart_seals_and_prepare_unseals(place: Place, server: Server) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, Strict, model_validator
 from pydantic_core import PydanticCustomError
 
 from socle.catalogue.model import Zone
@@ -142,7 +142,7 @@ class OpenBao(Entry):
         "quorum for everything else",
     )
     hsm: Hsm | None = Field(None, description="The HSM's key, for `seal: pkcs11`")
-    shares: Positive = 5
+    shares: Annotated[int, Strict(), Field(ge=1, le=255, examples=[5])] = 5
     threshold: Positive = 3
     custody: Literal["custodians", "test-custodians"] = Field(
         "custodians",
@@ -163,6 +163,13 @@ class OpenBao(Entry):
                 "kind": f"the threshold {self.threshold} is above the number of shares {self.shares}",
                 "expected": "threshold ≤ shares",
                 "example": "threshold: 3",
+            }
+            raise PydanticCustomError("socle", "{kind}", context)
+        if self.shares > 1 and self.threshold == 1:
+            context = {
+                "kind": f"with the threshold 1 each of {self.shares} custodians is a quorum alone",
+                "expected": "a threshold of 2 or more",
+                "example": "threshold: 2",
             }
             raise PydanticCustomError("socle", "{kind}", context)
         return self

@@ -30,7 +30,8 @@ def initialise(place: Place) -> bool:
     token, so the storage holds nothing and is deleted to begin again.
 
     Raises:
-        SocleError: a custodian's key is of no use, GnuPG is missing (exit code 4), OpenBao does not answer.
+        SocleError: a custodian's key is of no use, GnuPG is missing (exit code 4), OpenBao does not answer or
+            refuses.
     """
     pending = place.folder / PENDING
     states = status(place)
@@ -48,8 +49,13 @@ def initialise(place: Place) -> bool:
     elif known:
         _put_aside(place)
     durable.write(pending, _now() + "\n")
+    body = _init_body(place, to)
     with plainly(place):
-        answer = client(place, place.nodes[0]).adapter.put("/v1/sys/init", json=_init_body(place, to))
+        try:
+            answer = client(place, place.nodes[0]).adapter.put("/v1/sys/init", json=body)
+        except InvalidRequest:
+            durable.remove(pending)  # nothing was made, and what others make later is not to be deleted
+            raise
     messages = answer["recovery_keys_base64" if place.recovers else "keys_base64"]
     kept = {"made": _now(), "shares": encrypted(to, messages), "root_token": answer["root_token"]}
     durable.write_json(place.folder / RECORD, kept)

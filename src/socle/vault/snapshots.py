@@ -19,7 +19,7 @@ from socle import durable
 from socle.errors import ExitCode, SocleError
 from socle.vault import remote
 from socle.vault.api import client, plainly
-from socle.vault.ceremony import RESTORING
+from socle.vault.ceremony import PENDING, RESTORING
 from socle.vault.custody import Shares
 from socle.vault.login import token_of
 from socle.vault.place import Place, VaultNode
@@ -215,6 +215,7 @@ def restore(place: Place, file: Path, shares: Shares | None, tell: Callable[[str
     with plainly(place):
         _replace_storage(place, first, content)
     _empty(place, place.nodes[1:])
+    durable.remove(place.folder / PENDING)
     durable.remove(pending)
     tell(f"{first.name} holds what the snapshot holds; its custodians open it")
     unseal(place, shares)
