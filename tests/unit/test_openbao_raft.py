@@ -145,7 +145,8 @@ def test_a_fresh_node_becomes_what_the_snapshot_says(
     snapshots.restore(place, file, None, lambda _line: None)
     assert [s.sealed for s in vault.status(place)] == [False] * 3
     assert vault.secret(place, "deployer/identity") == former
-    assert not vault.prepare(place), "nothing is to be done anew"
+    assert vault.prepare(place), "what it is to be is applied once more"
+    assert not vault.prepare(place)
 
 
 def killed(*_arguments: object) -> None:

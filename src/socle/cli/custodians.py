@@ -236,14 +236,15 @@ def restore(
 ) -> None:
     """Make a fresh OpenBao from a snapshot, and unseal it with the custodians of that time.
 
-    Refused unless all nodes are empty. Can be killed: the same command begins again.
+    Refused unless all nodes are empty. Can be killed: the same command begins again. People, policies and
+    this machine's login are those of the snapshot until `socle vault configure`.
 
     Exit codes: 1 the file is damaged or OpenBao is not empty; 6 shares are missing still.
     """
     place = place_of(context)
     with lock.hold(place.state / "lock"):
         snapshots.restore(place, file, shares_of(place), tell)
-    tell("OpenBao is restored and unsealed")
+    tell("OpenBao is restored and unsealed; `socle vault configure` brings it to what the site's files say")
 
 
 @vault_app.command(

@@ -8,10 +8,12 @@ import json
 from typing import Any
 
 from socle import durable
+from socle.errors import ExitCode, SocleError
 from socle.vault import duties, people, pki, ssh, tenant_keys
 from socle.vault.api import plainly
 from socle.vault.ceremony import forget_root_token
 from socle.vault.custody import Shares, shares_of
+from socle.vault.login import deployer
 from socle.vault.mounts import KV, PKI_ROOT, PKI_SERVICES, TRANSIT
 from socle.vault.place import DEPLOYER, Place
 from socle.vault.policies import approles, pki_role, policies, text
@@ -31,7 +33,7 @@ MOUNTS: dict[str, dict[str, Any]] = {
 
 
 def configure(place: Place, shares: Shares | None = None) -> bool:
-    """Bring OpenBao to what the site wants; false when it is already there, which is known without a login.
+    """Bring OpenBao to what the site wants; false when it is already there and knows this machine's login.
 
     The marker holds a hash of everything wanted and the identity of the cluster that has it.
 
@@ -41,7 +43,7 @@ def configure(place: Place, shares: Shares | None = None) -> bool:
     Raises:
         SocleError: sealed, unreachable, or custodians are needed and not there (exit code 6).
     """
-    if is_configured(place):
+    if is_configured(place) and is_known(place):
         return False
     with root(place, shares or shares_of(place), "OpenBao must be configured") as speaker, plainly(place):
         apply(speaker, place)
@@ -54,6 +56,17 @@ def is_configured(place: Place) -> bool:
     """Whether OpenBao is what the site wants, as far as this machine remembers."""
     complete = place.ca_file.exists() and (place.folder / DEPLOYER).exists()
     return complete and durable.read_json(place.folder / MARKER) == _wanted(place)
+
+
+def is_known(place: Place) -> bool:
+    """Whether OpenBao accepts this machine's login."""
+    try:
+        deployer(place)
+    except SocleError as error:
+        if error.exit_code != ExitCode.PREREQUISITE:
+            raise
+        return False
+    return True
 
 
 def _wanted(place: Place) -> dict[str, str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from hvac.exceptions import InvalidRequest
+
 from socle import credentials, durable
 from socle.catalogue.accounts import AUDITOR, secret_path
 from socle.errors import ExitCode, SocleError
@@ -17,13 +19,16 @@ from socle.vault.seal import active_node
 from socle.vault.trust import trust_file
 
 WRAP_TTL = "60s"
+UNKNOWN = "invalid role or secret ID"
+"""What OpenBao says to a login that it does not know."""
 
 
 def deployer(place: Place) -> Any:
     """A client that is logged in as the deploying machine.
 
     Raises:
-        SocleError: OpenBao is sealed, does not answer, or was never configured from here.
+        SocleError: OpenBao is sealed, does not answer, was never configured from here, or does not know this
+            machine's login (exit code 4).
     """
     login = durable.read_json(place.folder / DEPLOYER)
     if not login:
@@ -35,7 +40,17 @@ def deployer(place: Place) -> Any:
         )
     speaker = client(place, active_node(place))
     with plainly(place):
-        speaker.auth.approle.login(login["role_id"], login["secret_id"])
+        try:
+            speaker.auth.approle.login(login["role_id"], login["secret_id"])
+        except InvalidRequest as error:
+            if UNKNOWN not in str(error):
+                raise
+            raise SocleError(
+                "OpenBao does not know this machine's login",
+                where=str(place.folder / DEPLOYER),
+                write="run `socle vault configure` with the custodians",
+                exit_code=ExitCode.PREREQUISITE,
+            ) from error
     return speaker
 
 

@@ -17,7 +17,7 @@ from typing import Final
 
 from socle import durable
 from socle.errors import ExitCode, SocleError
-from socle.vault import remote
+from socle.vault import configuration, generated, remote
 from socle.vault.api import client, plainly
 from socle.vault.ceremony import PENDING, RESTORING
 from socle.vault.custody import Shares
@@ -188,7 +188,8 @@ def restore(place: Place, file: Path, shares: Shares | None, tell: Callable[[str
 
     Only onto nodes that are not initialised: nothing is ever overwritten. The first node is opened by a key
     that only this process knows, until the copy has taken its place. Killed in between, the next call begins
-    again.
+    again. What this machine remembers of a newer OpenBao is forgotten: the next ``configure`` brings people,
+    policies and this machine's login to what the site's files say, ``ensure_secrets`` what is missing.
 
     Args:
         shares: of the custodians at the time of the copy.
@@ -215,7 +216,8 @@ def restore(place: Place, file: Path, shares: Shares | None, tell: Callable[[str
     with plainly(place):
         _replace_storage(place, first, content)
     _empty(place, place.nodes[1:])
-    durable.remove(place.folder / PENDING)
+    for name in (PENDING, configuration.MARKER, generated.MARKER):
+        durable.remove(place.folder / name)
     durable.remove(pending)
     tell(f"{first.name} holds what the snapshot holds; its custodians open it")
     unseal(place, shares)
