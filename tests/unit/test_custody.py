@@ -106,6 +106,17 @@ def test_custodians_may_come_one_after_another(place: Place) -> None:
     assert vault.unseal(place, lambda _asked: iter([second])) == ("one",)
 
 
+def test_who_has_no_share_leaves_those_that_were_given(place: Place) -> None:
+    people = of_people(place)
+    vault.initialise(people)
+    first, second, _third = shares(place)
+    with pytest.raises(SocleError, match="1 shares are missing"):
+        vault.unseal(people, lambda _asked: iter([first]))
+    with pytest.raises(SocleError, match="2 custodians are needed"):
+        vault.prepare(people)
+    assert vault.unseal(people, lambda _asked: iter([second])) == ("one",)
+
+
 def test_the_same_share_twice_is_not_a_quorum(place: Place) -> None:
     vault.prepare(place)
     (first,) = shares(place, 1)

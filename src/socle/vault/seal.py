@@ -135,7 +135,7 @@ def unseal(place: Place, shares: Shares | None = None) -> tuple[str, ...]:
     A node keeps what it was given: fewer shares than needed bring it forward, another call goes on.
 
     Args:
-        shares: who gives them; when nobody is named, begin anew with what this machine has.
+        shares: who gives them; when nobody is named, begin anew with what this machine has, if it has some.
 
     Raises:
         SocleError: not enough shares, wrong ones, or a node does not join (exit code 6 when still sealed).
@@ -163,12 +163,14 @@ def _give(place: Place, closed: list[NodeStatus], shares: Shares | None) -> None
     """Give each share to all nodes that take one, then all of them to the nodes that join afterwards."""
     first = [s.node for s in closed if s.initialised]
     later = [s.node for s in closed if not s.initialised]
+    # Where this machine has no share, that is said before what custodians gave the nodes is thrown away.
+    coming = (shares or shares_of(place))(ask(place, "OpenBao is sealed", "unseal"))
     if shares is None:
         for node in first:
             client(place, node).sys.submit_unseal_key(reset=True)
     given: list[str] = []
     left = dict.fromkeys(first, place.threshold)
-    for share in (shares or shares_of(place))(ask(place, "OpenBao is sealed", "unseal")):
+    for share in coming:
         given.append(share)
         left = {node: missing for node in left if (missing := _submit(place, node, share))}
         if not left and (not later or len(given) >= place.threshold):
