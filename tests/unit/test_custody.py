@@ -239,6 +239,17 @@ def test_key_that_cannot_be_used_is_refused_before_anything_is_done(place: Place
     assert not vault.status(place)[0].initialised
 
 
+def test_one_key_holds_one_share_however_it_is_armoured(place: Place) -> None:
+    people = of_people(place)
+    ann, bob, cid = people.custodians
+    assert ann.pgp_key
+    again = replace(bob, pgp_key=ann.pgp_key.replace("BLOCK-----\n", "BLOCK-----\nComment: Bob\n", 1))
+    with pytest.raises(SocleError, match=r"is also that of ann\.test") as caught:
+        vault.initialise(replace(people, custodians=(ann, again, cid)))
+    assert caught.value.exit_code == ExitCode.INVALID_SITE
+    assert not vault.status(place)[0].initialised
+
+
 def test_expired_and_weak_keys_are_told() -> None:
     with short_folder() as folder:
         ring = pgp.Keyring(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -149,6 +150,18 @@ def test_custodians_outside_a_lab_have_keys(lab: Path) -> None:
     found = errors(lab)
     assert len(found) == 3
     assert all("has no `pgp_key`" in line for line in found)
+
+
+def test_one_pgp_key_is_of_one_person_however_it_is_armoured(lab: Path) -> None:
+    begin, end = (f"-----{word} PGP PUBLIC KEY BLOCK-----" for word in ("BEGIN", "END"))
+    keys = {
+        "Alice Martin": [begin, "", "mDMEaAAA", "BBBB", "=abcd", end],
+        "Benoît Durand": [begin, "Comment: mine", "", "mDMEaAAABBBB", end],
+    }
+    for name, lines in keys.items():
+        change(lab, "people.yml", f"name: {name},", f"name: {name}, pgp_key: {json.dumps('\n'.join(lines))},")
+    (found,) = errors(lab)
+    assert "`benoit.custodian` has the same `pgp_key` as `alice.custodian`" in found
 
 
 def test_unsealing_by_an_hsm_names_it(lab: Path) -> None:

@@ -90,7 +90,8 @@ def holders(place: Place) -> tuple[Holder, ...]:
     """The custodians with keys to which their shares can be encrypted, in the order of people.yml.
 
     Raises:
-        SocleError: there are not as many as shares, GnuPG is missing, or a key is of no use (exit code 4).
+        SocleError: there are not as many as shares, GnuPG is missing, a key is of no use (exit code 4), or is
+            that of two.
     """
     pgp.require()
     if len(place.custodians) != place.shares:
@@ -100,7 +101,18 @@ def holders(place: Place) -> tuple[Holder, ...]:
             write="name one custodian for each share",
             exit_code=ExitCode.INVALID_SITE,
         )
-    return tuple(_holder(place, custodian) for custodian in place.custodians)
+    found = tuple(_holder(place, custodian) for custodian in place.custodians)
+    owners: dict[str, str] = {}
+    for one in found:
+        owner = owners.setdefault(one.fingerprint, one.login)
+        if owner != one.login:
+            raise SocleError(
+                f"the PGP key {one.fingerprint} is also that of {owner}",
+                where=f"{place.site}/people.yml: {one.login}",
+                expected="one key for each custodian",
+                exit_code=ExitCode.INVALID_SITE,
+            )
+    return found
 
 
 def _holder(place: Place, custodian: Custodian) -> Holder:

@@ -76,7 +76,13 @@ def shares_have_custodians(people: Part[People], settings: Part[Settings]) -> It
 def keys_are_personal(people: Part[People]) -> Iterator[Fault]:
     """No key is shared by two people."""
     yield from _shared(people, "ssh_keys", lambda person: [" ".join(k.split()[:2]) for k in person.ssh_keys])
-    yield from _shared(people, "pgp_key", lambda person: [person.pgp_key] if person.pgp_key else [])
+    yield from _shared(people, "pgp_key", lambda person: [_packets(person.pgp_key)] if person.pgp_key else [])
+
+
+def _packets(armoured: str) -> str:
+    """An armoured key without headers and checksum, of which the same key may have others (RFC 4880 6.2)."""
+    lines = [line.strip() for line in armoured.strip().splitlines()[1:-1]]
+    return "".join(line for line in lines if ":" not in line and not line.startswith("="))
 
 
 def _shared(people: Part[People], field: str, keys: Callable[[Person], list[str]]) -> Iterator[Fault]:
