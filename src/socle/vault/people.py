@@ -84,18 +84,24 @@ def _method(speaker: Any, place: Place) -> str:
 
 
 def _give_roles(speaker: Any, place: Place, login: str) -> None:
-    """A person whose roles changed logs in anew."""
+    """A person whose roles changed logs in anew.
+
+    Sessions end before the roles are written, by which the next call would know that all is done, and once
+    more afterwards: those that began in between.
+    """
     path = f"auth/{MOUNT}/users/{login}"
     wanted = policies_of(place.people[login])
     if sorted(speaker.read(path)["data"]["token_policies"]) != sorted(wanted):
+        _end_sessions(speaker, login)
         speaker.write_data(path, data={"token_policies": wanted})
         _end_sessions(speaker, login)
 
 
 def _remove(speaker: Any, login: str) -> None:
-    speaker.delete(f"auth/{MOUNT}/users/{login}")
-    _end_sessions(speaker, login)
+    """Without the entity there is no second factor, so no session begins any more; the account goes last."""
     speaker.delete(f"identity/entity/name/{login}")
+    _end_sessions(speaker, login)
+    speaker.delete(f"auth/{MOUNT}/users/{login}")
 
 
 def _end_sessions(speaker: Any, login: str) -> None:
