@@ -172,3 +172,21 @@ def test_a_certificate_of_a_former_authority_is_renewed(opened: Place, site: Sit
     subprocess.run([*sign, opened.state / f"{KEY_FILE}.pub"], check=True, capture_output=True)
     assert certificate.come_in(site)
     assert not certificate.come_in(site)
+
+
+def test_a_key_whose_making_was_killed_is_made_or_completed(
+    opened: Place, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(path: Path, content: bytes) -> None:
+        path.write_bytes(content)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ssh.durable, "write_bytes", killed)
+        with pytest.raises(KeyboardInterrupt):
+            certificate.come_in(site)
+    assert not (opened.state / KEY_FILE).exists()
+    assert certificate.come_in(site)
+    (opened.state / CERTIFICATE_FILE).unlink()
+    (opened.state / f"{KEY_FILE}.pub").unlink()
+    assert certificate.come_in(site)

@@ -7,6 +7,7 @@ OpenBao, so that nobody can ask for another name. A certificate carries no forwa
 from __future__ import annotations
 
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -222,10 +223,13 @@ def sign_host(place: Place, speaker: Any, public_key: str, principal: str) -> st
 
 
 def new_key(folder: Path, comment: str) -> Path:
-    """A key pair for one session in a folder that only its owner reads."""
+    """A key pair in a folder that only its owner reads; with a private file there is the other one."""
     path = folder / KEY_FILE
-    made = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(path)]
-    _keygen(made)
+    with tempfile.TemporaryDirectory(dir=folder) as draft:
+        made = Path(draft) / KEY_FILE
+        _keygen(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(made)])
+        for name in (f"{KEY_FILE}.pub", KEY_FILE):
+            durable.write_bytes(folder / name, (made.parent / name).read_bytes())
     return path
 
 
@@ -275,7 +279,7 @@ def deployer_certificate(place: Place, speaker: Any) -> bool:
         new_key(place.state, f"{place.deploy_user} of {place.site}")
     if not needs_certificate(place):
         return False
-    public = key.with_name(f"{key.name}.pub").read_text(encoding="ascii")
+    public = _keygen(["ssh-keygen", "-y", "-f", str(key)])
     keep_certificate(key, sign(place, speaker, DEPLOYER, public, place.deploy_user))
     return True
 
