@@ -11,9 +11,13 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from socle import catalogue
 from socle.errors import ExitCode
 from socle.paths import project_root
 from socle.site import SiteErrors, load
+from socle.site.logins import refused
+from socle.vault import place_of, policies, ssh
+from socle.vault.policies import approles
 
 LAB = project_root() / "inventories" / "lab"
 TENANT = "tenants/210000014.yml"
@@ -260,3 +264,31 @@ def test_what_a_file_says_cannot_write_on_the_terminal(lab: Path) -> None:
     found = errors(lab)
     assert len(found) == 1
     assert "`a�[31m b` is not a key here" in found[0]
+
+
+LOGINS = {
+    "root": "is an account or a group of the system",
+    "systemd-network": "is an account or a group of the system",
+    "socle": "is the account that deploys",
+    "socle-audit": "is an account or a group of the system",
+    "deployer": "is the account of a machine or of a program",
+    "auditor-b": "is the account of a machine or of a program",
+    "openbao": "is the account of a machine or of a program",
+    "1000": "reads as the number of an account",
+    "a" * 33: "has over 32 characters",
+}
+
+
+@pytest.mark.parametrize("login", LOGINS)
+def test_a_login_is_a_persons_own(lab: Path, login: str) -> None:
+    change(lab, "people.yml", "  denis.operator:", f'  "{login}":')
+    (found,) = errors(lab)
+    line = line_of(lab / "people.yml", f'"{login}"')
+    assert found.startswith(f"lab/people.yml:{line}: the login `{login}` {LOGINS[login]};")
+    assert found.endswith("write for example `given.family`")
+
+
+def test_no_machine_of_openbao_has_a_name_that_a_person_can_have() -> None:
+    site = load(LAB)
+    names = {*approles(place_of(site, catalogue.load())), *policies.HANDED_OUT, ssh.AUDIT, ssh.FORMER}
+    assert [name for name in sorted(names) if not refused(name, site.settings.deploy_user)] == []

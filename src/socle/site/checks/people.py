@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from socle.site.document import Fault
+from socle.site.logins import LONGEST, refused
 from socle.site.messages import suggestion
 from socle.site.parts import Part
 from socle.site.people import People, Person
@@ -123,6 +124,20 @@ def duties_are_separate(people: Part[People]) -> Iterator[Fault]:
                 )
 
 
+def logins_are_of_people(people: Part[People], settings: Part[Settings]) -> Iterator[Fault]:
+    """A login is a person's own: never root's, the deploying account's, a machine's or a program's."""
+    for login in people.value.people:
+        reason = refused(login, settings.value.deploy_user)
+        if reason:
+            yield people.fault(
+                "people",
+                login,
+                what=f"the login `{login}` {reason}",
+                expected=f"a name that only this person has, with a letter, of {LONGEST} characters at most",
+                write="write for example `given.family`",
+            )
+
+
 def leavers_are_gone(people: Part[People]) -> Iterator[Fault]:
     """Who left works for the site no more: nothing is made for them."""
     for login in people.value.leavers:
@@ -141,5 +156,6 @@ CHECKS = (
     shares_have_custodians,
     keys_are_personal,
     duties_are_separate,
+    logins_are_of_people,
     leavers_are_gone,
 )
