@@ -10,6 +10,7 @@ description:
   - Accounts have no password; groups are exactly those that are named.
   - An account that this module made and that is named no more is locked and expired, and its sessions end.
     Its files stay.
+  - An account of the system, or one that somebody else made, is refused before anything is changed.
 options:
   accounts:
     description: By login, C(name) and C(groups). The first group marks the accounts of people.
@@ -42,6 +43,8 @@ from ansible.module_utils.basic import AnsibleModule
 SHELL = "/bin/bash"
 SERVICE_SHELL = "/bin/sh"
 EXPIRED = "1"
+# Other numbers are the system's (Debian policy, 9.2.2).
+NUMBERS = range(1000, 60001)
 # An account without a password has none that grows old: PAM would refuse its certificates one day.
 AGELESS = ("--key", "PASS_MAX_DAYS=-1", "--key", "PASS_MIN_DAYS=-1")
 
@@ -60,6 +63,18 @@ class Accounts:
         code, _out, err = self.module.run_command(list(command))
         if code not in accept:
             self.module.fail_json(msg=f"{command[0]}: {err.strip() or code}")
+
+    def only_people(self, logins, former, mark):
+        """Stop before anything is changed when an account is not one that this module made."""
+        there = {login: uid for login in logins if (uid := number(login)) is not None}
+        system = sorted(login for login, uid in there.items() if uid not in NUMBERS)
+        if system:
+            say = f"{', '.join(system)}: an account of the system, and no person's; nothing was changed"
+            self.module.fail_json(msg=f"{say}; give the person another login, or take it out of {mark}")
+        foreign = sorted(set(there) - set(former))
+        if foreign:
+            say = f"{', '.join(foreign)}: exists and is not in the group {mark}; nothing was changed"
+            self.module.fail_json(msg=f"{say}; give the person another login, or remove the account")
 
     def groups(self, wanted):
         there = {entry.gr_name for entry in grp.getgrall()}
@@ -101,6 +116,14 @@ class Accounts:
             self.run("pkill", "--signal", "KILL", "--uid", login, accept=(0, 1))
 
 
+def number(login):
+    """The uid of an account; none when there is no such account."""
+    try:
+        return pwd.getpwnam(login).pw_uid
+    except KeyError:
+        return None
+
+
 def members(login):
     """Groups that name the account, without its own."""
     return {entry.gr_name for entry in grp.getgrall() if login in entry.gr_mem}
@@ -118,6 +141,7 @@ def main():
     wanted, mark = module.params["accounts"], module.params["group"]
     accounts = Accounts(module)
     former = [login for entry in grp.getgrall() if entry.gr_name == mark for login in entry.gr_mem]
+    accounts.only_people({*wanted, *former}, former, mark)
     accounts.groups({mark}.union(*(set(account["groups"]) for account in wanted.values())))
     for login, account in sorted(wanted.items()):
         accounts.person(login, account["name"], account["groups"])
