@@ -42,6 +42,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 SHELL = "/bin/bash"
 SERVICE_SHELL = "/bin/sh"
+NO_SHELL = "/usr/sbin/nologin"
 EXPIRED = "1"
 # Other numbers are the system's (Debian policy, 9.2.2).
 NUMBERS = range(1000, 60001)
@@ -110,10 +111,18 @@ class Accounts:
             self.run("usermod", "--shell", SERVICE_SHELL, "--", login)
 
     def gone(self, login):
-        if pwd.getpwnam(login).pw_shell != "/usr/sbin/nologin":
-            self.run("usermod", "--shell", "/usr/sbin/nologin", "--expiredate", EXPIRED, "--", login)
-            # 1: no process of that account.
+        if pwd.getpwnam(login).pw_shell != NO_SHELL:
+            self.run("usermod", "--shell", NO_SHELL, "--expiredate", EXPIRED, "--", login)
+        # A run that was killed here left sessions of an account that is locked.
+        if self.has_processes(login):
+            # 1: no process of that account, any more.
             self.run("pkill", "--signal", "KILL", "--uid", login, accept=(0, 1))
+
+    def has_processes(self, login):
+        code, _out, err = self.module.run_command(["pgrep", "--uid", login])
+        if code not in (0, 1):
+            self.module.fail_json(msg=f"pgrep: {err.strip() or code}")
+        return code == 0
 
 
 def number(login):
@@ -148,7 +157,8 @@ def main():
     for login, name in sorted(module.params["services"].items()):
         accounts.service(login, name)
     for login in sorted(set(former) - set(wanted)):
-        accounts.gone(login)
+        if number(login) is not None:
+            accounts.gone(login)
     module.exit_json(changed=bool(accounts.actions), actions=accounts.actions)
 
 

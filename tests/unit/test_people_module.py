@@ -34,11 +34,11 @@ class Machine:
         self.check_mode = False
 
     @staticmethod
-    def account(uid: int, name: str = "", shell: str = "/bin/bash") -> SimpleNamespace:
-        return SimpleNamespace(pw_uid=uid, pw_gecos=name, pw_shell=shell)
+    def account(uid: int, name: str = "", program: str = "/bin/bash") -> SimpleNamespace:
+        return SimpleNamespace(pw_uid=uid, pw_gecos=name, pw_shell=program)
 
-    def person(self, login: str, uid: int, name: str = "", shell: str = "/bin/bash") -> None:
-        self.accounts[login] = self.account(uid, name, shell)
+    def person(self, login: str, uid: int, name: str = "", program: str = "/bin/bash") -> None:
+        self.accounts[login] = self.account(uid, name, program)
         for members in self.groups.values():
             members.append(login)
 
@@ -95,3 +95,28 @@ def test_an_account_of_the_system_in_the_group_is_not_locked(machine: Machine, l
     machine.person(login, uid)
     assert f"{login}: an account of the system" in machine.apply()
     assert machine.commands == []
+
+
+def test_who_left_is_locked_and_then_their_sessions_end(machine: Machine) -> None:
+    machine.person("alice", 1001)
+    machine.processes.add("alice")
+    locked, ended = machine.apply()
+    assert locked.startswith("usermod --shell /usr/sbin/nologin --expiredate 1")
+    assert ended == "pkill --signal KILL --uid alice"
+
+
+def test_sessions_that_a_killed_run_left_end(machine: Machine) -> None:
+    machine.person("alice", 1001, program="/usr/sbin/nologin")
+    machine.processes.add("alice")
+    assert machine.apply() == ["pkill --signal KILL --uid alice"]
+
+
+def test_a_second_run_ends_nothing(machine: Machine) -> None:
+    machine.person("alice", 1001, program="/usr/sbin/nologin")
+    assert machine.apply() == []
+
+
+def test_who_was_removed_from_the_machine_stays_removed(machine: Machine) -> None:
+    machine.person("alice", 1001)
+    del machine.accounts["alice"]
+    assert machine.apply() == []
