@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
@@ -27,6 +29,13 @@ from socle.site.records import Severity
 
 SegmentName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,14}$", examples=["metier"])]
 Environment = Literal["production", "recette", "test"]
+INTERNET: Final = "internet"
+LINK: Final = "site"
+PLACES: Mapping[str, str] = MappingProxyType(
+    {INTERNET: "every address", LINK: "the link to the tenant's site"}
+)
+"""What traffic comes from or goes to under a name that no segment and no destination can have."""
+
 OrganisationType = Literal["commune", "epci", "departement", "hopital", "syndicat"]
 
 

@@ -21,6 +21,7 @@ from socle.site.checks import (
     register,
     segments,
     tenants,
+    traffic,
 )
 from socle.site.document import Fault
 from socle.site.parts import Parts
@@ -33,6 +34,7 @@ CHECKS: tuple[Check, ...] = (
     *people.CHECKS,
     *references.CHECKS,
     *tenants.CHECKS,
+    *traffic.CHECKS,
     *prefixes.CHECKS,
     *capacity.CHECKS,
     *segments.CHECKS,

@@ -10,6 +10,7 @@ from socle.site.fields import Address, Network
 from socle.site.hosts import HostsFile
 from socle.site.parts import Part
 from socle.site.settings import Settings
+from socle.site.tenant import PLACES
 
 REQUIRED_ZONES = ("admin", "api", "storage", "overlay", "provider")
 
@@ -155,6 +156,19 @@ def mirror_can_be_reached(settings: Part[Settings]) -> Iterator[Fault]:
         )
 
 
+def destinations_are_no_other_place(settings: Part[Settings]) -> Iterator[Fault]:
+    """A tenant's rule names a destination: it means nothing else."""
+    for name in settings.value.destinations:
+        if name in PLACES:
+            yield settings.fault(
+                "destinations",
+                name,
+                what=f"the destination `{name}` has the name of {PLACES[name]}",
+                expected="a name that rules take for the destination alone",
+                write="rename the destination",
+            )
+
+
 def outside(part: Part[Settings], loc: tuple[str, ...], address: Address, prefix: Network) -> Fault:
     """The fault of an address that is not in its zone."""
     return part.fault(
@@ -178,4 +192,5 @@ CHECKS = (
     endpoint_names_differ,
     servers_are_not_nodes,
     mirror_can_be_reached,
+    destinations_are_no_other_place,
 )

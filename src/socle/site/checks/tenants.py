@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from ipaddress import ip_network
 
 from socle.site.classes import Classes, Flavor
 from socle.site.document import Fault
@@ -141,72 +140,6 @@ def prices_are_below_the_ceiling(tenants: Tenants, classes: Part[Classes]) -> It
                 expected=f"at least {estimate:.2f}",
                 write="raise the ceiling, or choose a smaller size",
             )
-
-
-def traffic_names_what_exists(tenants: Tenants, settings: Part[Settings]) -> Iterator[Fault]:
-    """`from`, `to` and `segment` name segments, destinations or prefixes."""
-    destinations = settings.value.destinations
-    for part in tenants.values():
-        network = part.value.network
-        segments = {segment.name for segment in network.segments}
-        places = {"internet", *segments, *({"site"} if network.site_link else ())}
-        for index, rule in enumerate(network.inbound):
-            loc = ("network", "inbound", index)
-            yield from _unknown_segment(part, loc, rule.segment, segments)
-            if rule.source not in places and not _is_prefix(rule.source):
-                yield _no_place(part, (*loc, "from"), rule.source, places)
-            if rule.last_port is not None and rule.last_port < rule.port:
-                yield part.fault(
-                    *loc,
-                    "last_port",
-                    what=f"`last_port` {rule.last_port} is below `port` {rule.port}",
-                    expected=f"at least {rule.port}",
-                    write="swap them",
-                )
-        for index, out in enumerate(network.outbound):
-            loc = ("network", "outbound", index)
-            yield from _unknown_segment(part, loc, out.segment, segments)
-            if out.to in destinations:
-                continue
-            if out.to not in places and not _is_prefix(out.to):
-                yield _no_place(part, (*loc, "to"), out.to, {*places, *destinations})
-            elif out.port is None:
-                yield part.fault(
-                    *loc,
-                    what=f"traffic to `{out.to}` names no port",
-                    expected="`port`, unless `to` is a destination of site.yml",
-                    write=f"write for example `{{to: {out.to}, port: 443}}`",
-                )
-
-
-def _unknown_segment(
-    part: Part[Tenant], loc: tuple[str | int, ...], name: str | None, segments: set[str]
-) -> Iterator[Fault]:
-    if name is not None and name not in segments:
-        yield part.fault(
-            *loc,
-            "segment",
-            what=f"`{name}` is no segment of the tenant",
-            expected=f"one of {', '.join(sorted(segments))}",
-            write=suggestion(name, sorted(segments)) or "choose one of them",
-        )
-
-
-def _no_place(part: Part[Tenant], loc: tuple[str | int, ...], name: str, places: set[str]) -> Fault:
-    return part.fault(
-        *loc,
-        what=f"`{name[:40]}` is no place that traffic comes from or goes to",
-        expected=f"a prefix or one of {', '.join(sorted(places))}",
-        write=suggestion(name, sorted(places)) or "write for example `192.0.2.0/24`",
-    )
-
-
-def _is_prefix(text: str) -> bool:
-    try:
-        ip_network(text)
-    except ValueError:
-        return False
-    return True
 
 
 def links_exist(tenants: Tenants, segments: Part[Segments]) -> Iterator[Fault]:
@@ -358,7 +291,6 @@ CHECKS = (
     health_is_said_once,
     sizes_exist,
     prices_are_below_the_ceiling,
-    traffic_names_what_exists,
     links_exist,
     federations_exist,
     managers_are_not_the_gip,
