@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from datetime import date, datetime
 from ipaddress import (
     IPv4Address,
@@ -137,6 +138,11 @@ def _pgp_key(value: str) -> str:
             "not a PGP public key", "an armoured public key block", "the output of gpg --export --armor"
         )
     return value
+
+
+def folded(text: str) -> str:
+    """Equal for names that people and programs take for one: Keystone compares without case."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
 
 
 def _schema(**schema: Any) -> WithJsonSchema:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from socle.site.classes import Classes, Flavor
 from socle.site.document import Fault
+from socle.site.fields import folded
 from socle.site.messages import suggestion
 from socle.site.model import monthly_estimate, quota_of
 from socle.site.parts import Part
@@ -71,18 +72,19 @@ def names_are_unique(tenants: Tenants) -> Iterator[Fault]:
             (("servers",), [f"{server.environment}/{server.name}" for server in tenant.servers]),
         )
         for loc, names in lists:
-            if len(set(names)) != len(names):
+            if len(set(map(folded, names))) != len(names):
                 yield from _repeated(part, loc, names)
 
 
 def _repeated(part: Part[Tenant], loc: tuple[str, ...], names: list[str]) -> Iterator[Fault]:
+    same = [folded(name) for name in names]
     for index, name in enumerate(names):
-        if name in names[:index]:
+        if same[index] in same[:index]:
             yield part.fault(
                 *loc,
                 index,
                 what=f"`{loc[-1]}` holds `{name}` twice",
-                expected="each once",
+                expected="each once" if name in names[:index] else "each once, large and small letters alike",
                 write="delete or rename one",
             )
 
@@ -187,15 +189,16 @@ def federations_exist(tenants: Tenants, settings: Part[Settings]) -> Iterator[Fa
 
 def managers_are_not_the_gip(tenants: Tenants, people: Part[People]) -> Iterator[Fault]:
     """Who runs the cloud does not manage a tenant's domain."""
-    ours = {person.email: login for login, person in people.value.people.items()}
+    ours = {folded(person.email): login for login, person in people.value.people.items()}
     for part in tenants.values():
         for index, email in enumerate(part.value.access.domain_managers):
-            if email in ours:
+            login = ours.get(folded(email))
+            if login:
                 yield part.fault(
                     "access",
                     "domain_managers",
                     index,
-                    what=f"the domain manager {email} is `{ours[email]}` of the GIP",
+                    what=f"the domain manager {email} is `{login}` of the GIP",
                     expected="a person of the collectivity",
                     write="name somebody else",
                 )
