@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from zoneinfo import ZoneInfoNotFoundError
 
 import pytest
 from ruamel.yaml import YAML
@@ -14,7 +15,7 @@ from ruamel.yaml import YAML
 from socle import catalogue
 from socle.errors import ExitCode
 from socle.paths import project_root
-from socle.site import SiteErrors, load
+from socle.site import SiteErrors, fields, load
 from socle.site.logins import refused
 from socle.vault import place_of, policies, ssh
 from socle.vault.policies import approles
@@ -292,3 +293,12 @@ def test_no_machine_of_openbao_has_a_name_that_a_person_can_have() -> None:
     site = load(LAB)
     names = {*approles(place_of(site, catalogue.load())), *policies.HANDED_OUT, ssh.AUDIT, ssh.FORMER}
     assert [name for name in sorted(names) if not refused(name, site.settings.deploy_user)] == []
+
+
+def test_a_machine_that_knows_no_time_zone_refuses_none(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(name: str) -> None:
+        raise ZoneInfoNotFoundError(name)
+
+    monkeypatch.setattr(fields, "ZoneInfo", unknown)
+    change(lab, "site.yml", "region: lab\n", "region: lab\ntimezone: Europe/Athens\n")
+    assert load(lab).settings.timezone == "Europe/Athens"

@@ -14,6 +14,7 @@ from ipaddress import (
     ip_network,
 )
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     AfterValidator,
@@ -43,15 +44,32 @@ def _fail(kind: str, expected: str, example: str) -> PydanticCustomError:
 
 
 def _address(value: Any) -> Address:
-    if isinstance(value, IPv4Address | IPv6Address):
+    """IPv4: networks, firewalls and guests have nothing else."""
+    if isinstance(value, IPv4Address):
         return value
     try:
-        return ip_address(value if isinstance(value, str) else "")
+        address = ip_address(value if isinstance(value, str) else "")
     except ValueError:
-        raise _fail("not an IP address", "an IPv4 or IPv6 address", "192.0.2.10") from None
+        raise _fail("not an IP address", "an IPv4 address", "192.0.2.10") from None
+    if isinstance(address, IPv6Address):
+        raise _fail("an IPv6 address, which the cloud does not serve", "an IPv4 address", "192.0.2.10")
+    return address
 
 
-def _prefix(value: Any) -> Network:
+def _of_machine(address: Address) -> Address:
+    names = {
+        "any address": address.is_unspecified,
+        "an address of a group": address.is_multicast,
+        "an address of every machine itself": address.is_loopback,
+        "a reserved address": address.is_reserved,
+    }
+    kind = next((name for name, is_so in names.items() if is_so), None)
+    if kind:
+        raise _fail(f"{address} is {kind}", "the address of one machine", "192.0.2.10")
+    return address
+
+
+def _any_prefix(value: Any) -> Network:
     if isinstance(value, IPv4Network | IPv6Network):
         return value
     try:
@@ -63,11 +81,33 @@ def _prefix(value: Any) -> Network:
         raise _fail("not a prefix", "address/length", "192.0.2.0/24") from None
 
 
+def _prefix(value: Any) -> Network:
+    prefix = _any_prefix(value)
+    if isinstance(prefix, IPv6Network):
+        raise _fail("an IPv6 prefix, which the cloud does not serve", "an IPv4 prefix", "192.0.2.0/24")
+    return prefix
+
+
 def _interface(value: Any) -> str:
     try:
         return ip_interface(value if isinstance(value, str) else "").with_prefixlen
     except ValueError:
         raise _fail("not an address with its length", "address/length", "2001:db8:1::1/127") from None
+
+
+def _timezone(value: str) -> str:
+    """A name that the system knows; on a machine that knows none, any."""
+    if not _is_timezone(value) and _is_timezone("UTC"):
+        raise _fail("no time zone has this name", "a time zone of the IANA", "Europe/Paris")
+    return value
+
+
+def _is_timezone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
 
 
 def _date(value: Any) -> date:
@@ -152,7 +192,9 @@ def _schema(**schema: Any) -> WithJsonSchema:
 _AS_TEXT = PlainSerializer(str, return_type=str, when_used="json")
 
 IPAddress = Annotated[Address, BeforeValidator(_address), _AS_TEXT, _schema(examples=["192.0.2.10"])]
+MachineAddress = Annotated[IPAddress, AfterValidator(_of_machine)]
 Prefix = Annotated[Network, BeforeValidator(_prefix), _AS_TEXT, _schema(examples=["192.0.2.0/24"])]
+AnyPrefix = Annotated[Network, BeforeValidator(_any_prefix), _AS_TEXT, _schema(examples=["192.0.2.0/24"])]
 Interface = Annotated[str, BeforeValidator(_interface), _schema(examples=["2001:db8:1::1/127"])]
 Day = Annotated[date, BeforeValidator(_date), _schema(format="date")]
 DayTime = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", examples=["04:20"])]
@@ -169,6 +211,7 @@ Port = Annotated[int, Strict(), Field(ge=1, le=65535)]
 Vlan = Annotated[int, Strict(), Field(ge=1, le=4094)]
 Mtu = Annotated[int, Strict(), Field(ge=1280, le=9216)]
 Text = Annotated[str, Field(min_length=1, max_length=2000)]
+TimeZone = Annotated[Text, AfterValidator(_timezone)]
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")]
 HostName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}[a-z0-9]$", examples=["cmp1"])]
 Fqdn = Annotated[

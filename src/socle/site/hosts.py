@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from socle.catalogue.model import Zone
-from socle.site.fields import Bool, Entry, HostName, IPAddress, Positive, Slug
+from socle.site.fields import Bool, Entry, HostName, MachineAddress, Positive, Slug
 from socle.site.settings import Osd
 
 Group = Literal["controllers", "computes", "storage", "vault", "gateways"]
@@ -35,7 +35,7 @@ class Capacity(Entry):
 class HostEntry(Entry):
     """The variables of one host."""
 
-    addresses: dict[Zone, IPAddress]
+    addresses: dict[Zone, MachineAddress]
     interfaces: dict[Zone, Slug] = Field(
         default_factory=dict,
         description="Interface of a zone when it is not named like the zone, or has no address",
@@ -80,7 +80,7 @@ class Host(Entry):
 
     name: HostName
     groups: tuple[Group, ...]
-    addresses: dict[Zone, IPAddress]
+    addresses: dict[Zone, MachineAddress]
     interfaces: dict[Zone, Slug]
     room: Slug | None
     rack: Slug | None

@@ -9,12 +9,14 @@ from pydantic_core import PydanticCustomError
 
 from socle.catalogue.model import Zone
 from socle.site.fields import (
+    AnyPrefix,
     Count,
     DayTime,
     Email,
     Entry,
     Fqdn,
     IPAddress,
+    MachineAddress,
     Mtu,
     Percent,
     Port,
@@ -25,6 +27,7 @@ from socle.site.fields import (
     Siren,
     Slug,
     Text,
+    TimeZone,
     Url,
     Vlan,
 )
@@ -79,7 +82,7 @@ class Endpoint(Entry):
     """A name and a virtual address that the controllers share."""
 
     name: Fqdn
-    address: IPAddress
+    address: MachineAddress
 
 
 class Endpoints(Entry):
@@ -316,7 +319,9 @@ class Location(Entry):
     title: Text
     address: Text
     country: Annotated[str, Field(pattern="^[A-Z]{2}$", examples=["FR"])]
-    prefixes: tuple[Prefix, ...] = Field((), description="Networks of which every address is at this place")
+    prefixes: tuple[AnyPrefix, ...] = Field(
+        (), description="Networks of which every address is at this place"
+    )
 
 
 class Settings(Entry):
@@ -327,7 +332,7 @@ class Settings(Entry):
     domain: Fqdn = Field(examples=["lab.socle.test"])
     region: Slug = Field(examples=["lab"])
     deploy_user: Slug = Field("socle", description="Account that deploys over SSH")
-    deployers: tuple[IPAddress, ...] = Field(
+    deployers: tuple[MachineAddress, ...] = Field(
         min_length=1, description="Addresses from which the site is deployed: the firewall lets them in"
     )
     zones: dict[Zone, ZoneSettings]
@@ -339,7 +344,7 @@ class Settings(Entry):
         min_length=1, description="Time servers by address: the firewall lets the nodes call them"
     )
     dns: tuple[IPAddress, ...] = Field(description="DNS servers of the nodes; may be empty")
-    timezone: Text = "Europe/Paris"
+    timezone: TimeZone = "Europe/Paris"
     mirror: Mirror
     release: Release
     openbao: OpenBao

@@ -11,6 +11,8 @@ from socle.site.parts import Part
 from socle.site.settings import Settings
 from socle.site.tenant import INTERNET, LINK, PLACES, Tenant
 
+IPV4 = 4
+
 type Tenants = dict[str, Part[Tenant]]
 
 
@@ -24,8 +26,8 @@ def traffic_names_what_exists(tenants: Tenants, settings: Part[Settings]) -> Ite
         for index, rule in enumerate(network.inbound):
             loc = ("network", "inbound", index)
             yield from _unknown_segment(part, loc, rule.segment, segments)
-            if rule.source not in places and not _is_prefix(rule.source):
-                yield _no_place(part, (*loc, "from"), rule.source, places)
+            if rule.source not in places:
+                yield from _no_prefix(part, (*loc, "from"), rule.source, places)
             if rule.last_port is not None and rule.last_port < rule.port:
                 yield part.fault(
                     *loc,
@@ -39,9 +41,13 @@ def traffic_names_what_exists(tenants: Tenants, settings: Part[Settings]) -> Ite
             yield from _unknown_segment(part, loc, out.segment, segments)
             if out.to in destinations:
                 continue
-            if out.to not in places and not _is_prefix(out.to):
-                yield _no_place(part, (*loc, "to"), out.to, {*places, *destinations})
-            elif out.port is None:
+            wrong = (
+                []
+                if out.to in places
+                else [*_no_prefix(part, (*loc, "to"), out.to, {*places, *destinations})]
+            )
+            yield from wrong
+            if not wrong and out.port is None:
                 yield part.fault(
                     *loc,
                     what=f"traffic to `{out.to}` names no port",
@@ -81,21 +87,22 @@ def _unknown_segment(
         )
 
 
-def _no_place(part: Part[Tenant], loc: tuple[str | int, ...], name: str, places: set[str]) -> Fault:
-    return part.fault(
-        *loc,
-        what=f"`{name[:40]}` is no place that traffic comes from or goes to",
-        expected=f"a prefix or one of {', '.join(sorted(places))}",
-        write=suggestion(name, sorted(places)) or "write for example `192.0.2.0/24`",
-    )
-
-
-def _is_prefix(text: str) -> bool:
+def _no_prefix(
+    part: Part[Tenant], loc: tuple[str | int, ...], text: str, places: set[str]
+) -> Iterator[Fault]:
     try:
-        ip_network(text)
+        if ip_network(text).version == IPV4:
+            return
     except ValueError:
-        return False
-    return True
+        what = f"`{text[:40]}` is no place that traffic comes from or goes to"
+    else:
+        what = f"`{text[:60]}` is IPv6, and guests have IPv4 only"
+    yield part.fault(
+        *loc,
+        what=what,
+        expected=f"an IPv4 prefix or one of {', '.join(sorted(places))}",
+        write=suggestion(text, sorted(places)) or "write for example `192.0.2.0/24`",
+    )
 
 
 CHECKS = (segments_are_no_other_place, traffic_names_what_exists)
