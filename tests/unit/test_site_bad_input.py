@@ -262,9 +262,9 @@ def test_a_huge_number_is_text_and_no_memory(lab: Path) -> None:
 
 def test_what_a_file_says_cannot_write_on_the_terminal(lab: Path) -> None:
     change(lab, "site.yml", "region: lab", 'region: lab\n"a\\e[31m\\nb": 1')
-    found = errors(lab)
-    assert len(found) == 1
-    assert "`a�[31m b` is not a key here" in found[0]
+    unknown, hidden = errors(lab)
+    assert "the control character U+001B; expected printable text; delete the character" in hidden
+    assert "`a�[31m b` is not a key here" in unknown
 
 
 LOGINS = {
@@ -302,3 +302,15 @@ def test_a_machine_that_knows_no_time_zone_refuses_none(lab: Path, monkeypatch: 
     monkeypatch.setattr(fields, "ZoneInfo", unknown)
     change(lab, "site.yml", "region: lab\n", "region: lab\ntimezone: Europe/Athens\n")
     assert load(lab).settings.timezone == "Europe/Athens"
+
+
+def test_a_persons_name_is_one_line_in_a_block_too(lab: Path) -> None:
+    person = "    {name: Denis Moreau, email: denis@gip.example, roles: [operator]"
+    block = "    name: |\n      Denis\n      Moreau\n    email: denis@gip.example\n    roles: [operator]"
+    text = (lab / "people.yml").read_text("utf-8")
+    start = text.index("  denis.operator:")
+    assert text[start:].startswith(f"  denis.operator:\n{person}")
+    rest = text[text.index("leavers:") :]
+    (lab / "people.yml").write_text(f"{text[:start]}  denis.operator:\n{block}\n{rest}", "utf-8")
+    (found,) = errors(lab)
+    assert "a name that the system's list of accounts cannot hold" in found

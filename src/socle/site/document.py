@@ -24,7 +24,12 @@ MAX_DEPTH = 24
 
 type Loc = tuple[str | int, ...]
 
-_FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_TURNING = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+"""Signs that turn the direction of writing: what is shown is not what is read (Unicode, Bidi_Control)."""
+_UNSEEN = f"\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x84\x86-\x9f\u2028\u2029{_TURNING}\ud800-\udfff\ufffe\uffff"
+_FORBIDDEN = re.compile(f"[{_UNSEEN}]")
+_ESCAPED = re.compile(f"[{_UNSEEN}\t\n\r\x85]")
+"""What no escape may write: in quotes, text is one line."""
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})\Z")
 _FLOAT = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})(\.[0-9]{0,18})?([eE][-+]?[0-9]{1,2})?\Z")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
@@ -174,9 +179,13 @@ def _decoded(path: Path, data: bytes) -> str:
     bad = _FORBIDDEN.search(text)
     if bad:
         line = text.count("\n", 0, bad.start()) + 1
-        what = f"the control character U+{ord(bad.group()):04X}"
-        raise _FaultFoundError(Fault(path, line, what, "printable text", "delete the character"))
+        raise _FaultFoundError(Fault(path, line, *_control(bad)))
     return text
+
+
+def _control(found: re.Match[str]) -> tuple[str, str, str]:
+    write = "write the lines as a block (`|`)" if found.group() == "\n" else "delete the character"
+    return f"the control character U+{ord(found.group()):04X}", "printable text", write
 
 
 def scalar(text: str) -> Any:
@@ -260,6 +269,9 @@ class _Builder:
         if event.tag is not None or event.anchor is not None:
             raise self._decorated(event)
         text, holder = event.value, self.holder
+        if event.style == '"' and (bad := _ESCAPED.search(text)):
+            line = event.start_mark.line + 1
+            self.faults.append(Fault(self.path, line, *_control(bad)))
         if type(holder) is Mapping and self.key is None:
             self._name(holder, text, event.start_mark.line + 1)
         else:

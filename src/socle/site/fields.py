@@ -156,6 +156,14 @@ def _siren(value: Any) -> str:
     return value
 
 
+def _person_name(value: str) -> str:
+    if set(":\t") & set(value) or value.splitlines() != [value]:
+        raise _fail(
+            "a name that the system's list of accounts cannot hold", "one line, no colon", "Anne Martin"
+        )
+    return value
+
+
 def _public_key(value: str) -> str:
     parts = value.split()
     if len(parts) not in (2, 3) or parts[0] not in {
@@ -211,6 +219,7 @@ Port = Annotated[int, Strict(), Field(ge=1, le=65535)]
 Vlan = Annotated[int, Strict(), Field(ge=1, le=4094)]
 Mtu = Annotated[int, Strict(), Field(ge=1280, le=9216)]
 Text = Annotated[str, Field(min_length=1, max_length=2000)]
+PersonName = Annotated[Text, AfterValidator(_person_name)]
 TimeZone = Annotated[Text, AfterValidator(_timezone)]
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")]
 HostName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}[a-z0-9]$", examples=["cmp1"])]

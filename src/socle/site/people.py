@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from socle.site.fields import Day, Email, Entry, PgpKey, Slug, SshKey, Text
+from socle.site.fields import Day, Email, Entry, PersonName, PgpKey, Slug, SshKey, Text
 
 Role = Literal["operator", "network-operator", "crypto-officer", "auditor", "custodian"]
 
@@ -22,7 +22,7 @@ class Screening(Entry):
 class Person(Entry):
     """A person of the GIP; nobody works under a shared name."""
 
-    name: Text
+    name: PersonName
     email: Email
     roles: tuple[Role, ...] = Field(min_length=1)
     ssh_keys: tuple[SshKey, ...] = ()
@@ -33,7 +33,7 @@ class Person(Entry):
 class Leaver(Entry):
     """A person who left: nothing of theirs may be found anywhere any more."""
 
-    name: Text
+    name: PersonName
     email: Email
     left: Day
 
