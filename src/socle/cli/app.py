@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from socle import __version__
 from socle.errors import ExitCode, SocleError
@@ -113,8 +114,9 @@ class Options:
 WIDTH = None if sys.stdout.isatty() else 160
 """Of tables: the terminal's; of what is piped elsewhere, as wide as a log may be."""
 
-out = Console(width=WIDTH)
-err = Console(stderr=True)
+out = Console(width=WIDTH, markup=False, emoji=False)
+err = Console(stderr=True, markup=False, emoji=False)
+"""Text is shown as it is: names come from files and from the cloud. What has a style is a ``Text``."""
 
 
 def options(context: typer.Context) -> Options:
@@ -234,6 +236,11 @@ def shared_first(arguments: Sequence[str]) -> list[str]:
 def say(text: str) -> None:
     """Print plain text on standard error, as it is."""
     err.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def good(text: str) -> None:
+    """Print, after a mark, that all is well."""
+    out.print(Text.assemble(("✓", "green"), f" {text}"), highlight=False)
 
 
 def _place(error: BaseException) -> str:

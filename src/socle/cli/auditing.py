@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from socle.audit import controls as control_files
 from socle.audit import requirements as requirement_file
@@ -334,7 +334,7 @@ def _chapters(verdicts: tuple[Verdict, ...]) -> Table:
     for verdict in verdicts:
         counts.setdefault(verdict.requirement.partition(".")[0], Counter())[verdict.status] += 1
     for chapter, counted in counts.items():
-        cells = [f"[{STYLES[status]}]{counted[status]}[/]" if counted[status] else "" for status in Status]
+        cells = [Text(str(counted[status] or ""), style=STYLES[status]) for status in Status]
         table.add_row(chapter, *cells)
     return table
 
@@ -345,6 +345,6 @@ def _judgements(judgements: list[Judgement]) -> Table:
         lines = [f"{f.subject} : attendu {f.expected}, trouvé {f.found}" for f in judgement.findings[:5]]
         if len(judgement.findings) > len(lines):
             lines.append(f"et {len(judgement.findings) - len(lines)} autres écarts")
-        text = escape("\n".join([*lines, *([judgement.reason] if judgement.reason else [])]))
-        table.add_row(judgement.control, f"[{STYLES[judgement.status]}]{judgement.status.value}[/]", text)
+        text = "\n".join([*lines, *([judgement.reason] if judgement.reason else [])])
+        table.add_row(judgement.control, Text(judgement.status.value, style=STYLES[judgement.status]), text)
     return table

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from socle import catalogue
-from socle.cli.app import app, err, examples, options, out
+from socle.cli.app import app, err, examples, good, options, out
 from socle.errors import ExitCode, SocleError
 
 logs = typer.Typer(
@@ -41,7 +41,7 @@ def verify(context: typer.Context) -> None:
         for fault in faults:
             out.print(f"{host}: {fault}", style="red", markup=False, highlight=False, soft_wrap=True)
         if not faults:
-            out.print(f"[green]✓[/green] {host}: the store is what was sealed", highlight=False)
+            good(f"{host}: the store is what was sealed")
     raise typer.Exit(ExitCode.FAILED if any(found.values()) else ExitCode.OK)
 
 
@@ -67,10 +67,7 @@ def copy(
         for fault in told["faults"]:
             out.print(f"{host}: {fault}", style="red", markup=False, highlight=False, soft_wrap=True)
         if not told["faults"]:
-            text = (
-                f"[green]✓[/green] {host}: {told['files']} files, {told['bytes']} bytes, as they were sealed"
-            )
-            out.print(text, highlight=False)
+            good(f"{host}: {told['files']} files, {told['bytes']} bytes, as they were sealed")
     raise typer.Exit(ExitCode.FAILED if any(one["faults"] for one in found.values()) else ExitCode.OK)
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from socle import durable
 from socle.cli.app import INTERRUPTED, err, options, out
@@ -119,8 +119,8 @@ def show(result: Mutations) -> None:
             table.add_row(
                 outcome.control,
                 outcome.node,
-                f"[{style}]{outcome.result.value}[/]",
-                escape(outcome.detail),
+                Text(outcome.result.value, style=style),
+                outcome.detail,
                 ", ".join(outcome.also),
             )
     out.print(table)

@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from socle import catalogue
-from socle.cli.app import app, examples, options, out
+from socle.cli.app import app, examples, good, options, out
 from socle.errors import ExitCode, SocleError
 from socle.site import Site
 from socle.site.flows import ANYWHERE, Flow, flows
@@ -36,10 +36,9 @@ def validate(context: typer.Context) -> None:
     if given.json:
         out.print_json(data={**facts, "valid": True})
         return
-    out.print(
-        f"[green]✓[/green] {facts['site']}: {facts['hosts']} hosts, {facts['tenants']} tenants, "
-        f"{facts['networks']} networks; nothing is wrong",
-        highlight=False,
+    good(
+        f"{facts['site']}: {facts['hosts']} hosts, {facts['tenants']} tenants, "
+        f"{facts['networks']} networks; nothing is wrong"
     )
 
 

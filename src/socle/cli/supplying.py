@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from socle import __version__, durable, openbao, tools
-from socle.cli.app import app, err, examples, options, out
+from socle.cli.app import app, err, examples, good, options, out
 from socle.deploy.deployment import BINARIES
 
 if TYPE_CHECKING:
@@ -91,6 +91,6 @@ def release(
         files = [str(path) for path in made.files]
         out.print_json(data={"version": made.version, "commit": made.commit, "files": files})
         return
-    out.print(f"[green]✓[/green] socle {made.version}, commit {made.commit}, in {folder}", highlight=False)
+    good(f"socle {made.version}, commit {made.commit}, in {folder}")
     for command in made.commands():
         out.print(command, highlight=False, soft_wrap=True)

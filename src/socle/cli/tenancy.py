@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from socle import catalogue
 from socle.cli.app import app, examples, options, out, say
@@ -51,7 +52,9 @@ def plan(context: typer.Context, sirens: Sirens = None) -> None:
     given = options(context)
     site = given.load()
     with given.progress.status("asking Pulumi") as line:
-        results = tenants.preview(site, _known(site, sirens), tenants.session_of(site), line.update)
+        results = tenants.preview(
+            site, _known(site, sirens), tenants.session_of(site), lambda text: line.update(Text(text))
+        )
     if given.json:
         out.print_json(data=[{"stack": result.stack, **result.counts} for result in results])
     else:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
-from socle.cli.app import app, err, examples, options, out
+from socle.cli.app import app, err, examples, good, options, out
 from socle.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def show_known(known: Sequence[Known]) -> None:
         until = statement.accepted_until.isoformat() if statement.accepted_until else ""
         component = f"{about.component.rpartition('/')[2]} {about.published}"
         style = STYLES[statement.state]
-        state = f"[{style}]{statement.state}[/{style}]"
+        state = Text(statement.state, style=style)
         table.add_row(one.id, component, statement.severity, state, until, statement.reached_by)
     out.print(table)
 
@@ -93,7 +94,7 @@ def _show_work(found: Survey) -> None:
         text = f"{finding.kind}: {finding.component} {finding.version}: {finding.id}: {finding.what}"
         out.print(text, style="red", markup=False, highlight=False, soft_wrap=True)
     if not found.judged.findings:
-        out.print("[green]✓[/green] all that is known has a statement that holds", highlight=False)
+        good("all that is known has a statement that holds")
 
 
 def _plain(found: Survey) -> dict[str, Any]:

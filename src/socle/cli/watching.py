@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from socle import catalogue
-from socle.cli.app import app, err, examples, options, out
+from socle.cli.app import app, err, examples, good, options, out
 from socle.deploy.status import Finding, Section, gather
 from socle.errors import ExitCode
 from socle.site import Site
@@ -71,7 +71,7 @@ def _verdict(sections: list[Section]) -> None:
     skipped = sum(f.state == "not evaluated" and f.expected for s in sections for f in s.findings)
     if not ill:
         beside = f"; {skipped} not evaluated: these hosts cannot do it" if skipped else ""
-        out.print(f"[green]✓[/green] everything that was asked is well{beside}", highlight=False)
+        good(f"everything that was asked is well{beside}")
         return
     for section, finding in ill:
         text = f"{section.title}: {finding.subject}: {finding.state}: {finding.reason}"

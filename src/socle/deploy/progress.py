@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 
 from rich.console import Console
 from rich.live import Live
-from rich.markup import escape
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
@@ -89,7 +88,7 @@ class Screen:
 
     def _say(self, text: str) -> None:
         if not self.console.is_terminal:
-            self.console.print(escape(text), highlight=False, soft_wrap=True)
+            self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def __rich__(self) -> Table:
         """All phases as a table."""
