@@ -23,6 +23,16 @@ def queue_accounts(catalogue: Entries) -> list[str]:
     return [name for name, entry in catalogue.items() if entry.get("queue")]
 
 
+def api_units(catalogue: Entries) -> list[str]:
+    """The units, as journald names them, of components with a place in Keystone's catalogue of APIs."""
+    return [
+        f"{unit}.service"
+        for entry in catalogue.values()
+        if (entry.get("identity") or {}).get("service")
+        for unit in entry["units"]
+    ]
+
+
 def published(catalogue: Entries) -> list[dict[str, Any]]:
     """Listeners that HAProxy publishes: name, port on the VIP, port behind, zones, protocol, health path."""
     return [
@@ -65,6 +75,7 @@ class FilterModule:
         return {
             "database_accounts": database_accounts,
             "queue_accounts": queue_accounts,
+            "api_units": api_units,
             "published": published,
             "host_certificates": host_certificates,
         }

@@ -19,10 +19,14 @@ from tests.unit.test_logs_events import SECONDS, called, logged
 NAMED = "Mairie\u2028de\u2029l\x85été \ud800 \r\x0c\x1c"
 """A name as a caller of an API may send it, with what other programs take for the end of a line."""
 
+SETTINGS = {"events_of": ["nova-api.service"]}
+
 
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
-    (tmp_path / "logs.json").write_text(json.dumps({"store": str(tmp_path / "store")}), encoding="utf-8")
+    (tmp_path / "logs.json").write_text(
+        json.dumps(SETTINGS | {"store": str(tmp_path / "store")}), encoding="utf-8"
+    )
     program = shlex.join([sys.executable, "-m", "socle.logs.node", str(tmp_path / "logs.json")])
     monkeypatch.setenv("PYTHONPATH", str(project_root() / "src"))
     monkeypatch.setattr(asking, "PROGRAM", program)

@@ -11,13 +11,19 @@ from typing import Any
 import jinja2
 import pytest
 
+from socle import catalogue
 from socle.logs import node
 from socle.logs.events import event_of, select
 from socle.logs.store import NodeLog
 from socle.paths import project_root
+from tests.unit.test_filters import load
 
 PREFIX = "2026-03-01 13:27:26.997 9909 INFO oslo.messaging.notification."
 SECONDS = 1772371646.0
+UNITS = frozenset(
+    load("catalogue").api_units(catalogue.load().model_dump(mode="json", by_alias=True)["components"])
+)
+"""As the settings of the store have them."""
 PASTE = {
     "nova": "etc/nova/api-paste.ini",
     "cinder": "etc/cinder/api-paste.ini",
@@ -73,11 +79,11 @@ def changed(identifier: str, object_: str, actor: str = "admin-project") -> dict
 
 
 def selected(*entries: dict[str, str], ids: frozenset[str] = frozenset({"p1", "d1", "u1"})) -> list[str]:
-    return [event["id"] for event in select(entries, ids, SECONDS, SECONDS + 1)]
+    return [event["id"] for event in select(entries, UNITS, ids, SECONDS, SECONDS + 1)]
 
 
 def test_who_what_when_and_from_where() -> None:
-    event = event_of(logged("audit.http.response", called("e1", "p1"), node="ctl1"))
+    event = event_of(logged("audit.http.response", called("e1", "p1"), node="ctl1"), UNITS)
     assert event is not None
     assert event.shown == {
         "time": "2026-03-01T13:27:26.000+00:00",
@@ -143,7 +149,8 @@ def test_placement_tells_the_same_in_its_own_way() -> None:
         "2026-03-01 13:27:26.997 12 INFO placement.requestlog [None req-7 u1 p1 - - default default] "
         '10.77.0.11 "PUT /allocations/x" status: 409 len: 12 microversion: 1.36'
     )
-    event = event_of({"__REALTIME_TIMESTAMP": "0", "__CURSOR": "c", "MESSAGE": message})
+    told = {"__REALTIME_TIMESTAMP": "0", "__CURSOR": "c", "_SYSTEMD_UNIT": "placement-api.service"}
+    event = event_of({**told, "MESSAGE": message}, UNITS)
     assert event is not None
     assert (event.actor, event.shown["outcome"], event.shown["from"]["address"]) == (
         "p1",
@@ -155,17 +162,69 @@ def test_placement_tells_the_same_in_its_own_way() -> None:
 
 @pytest.mark.parametrize("message", ["nothing", PREFIX + "x [-] {broken", PREFIX + "x", [1, 2]])
 def test_what_is_no_event_is_none(message: object) -> None:
-    assert event_of({"MESSAGE": message}) is None
+    assert event_of({"_SYSTEMD_UNIT": "nova-api.service", "MESSAGE": message}, UNITS) is None
+
+
+ODD: dict[str, dict[str, Any]] = {
+    "a target that is text": {"payload": {"initiator": {"id": "u"}, "target": "x"}},
+    "an initiator that is text": {"payload": {"initiator": "u"}},
+    "an object that is a list": {"payload": {"initiator": {"id": "u"}, "resource_info": []}},
+    "an account that is a list": {"payload": {"initiator": {"user_id": [1]}}},
+    "a host that is text": {"payload": {"initiator": {"host": "h"}}},
+    "a payload that is a list": {"payload": []},
+    "no payload": {},
+}
+
+
+@pytest.mark.parametrize("name", [*ODD, "brackets without end", "a list"])
+def test_an_odd_entry_costs_no_other(name: str) -> None:
+    texts = {"brackets without end": '{"a":' + "[" * 100_000, "a list": "[{}]"}
+    text = texts.get(name) or json.dumps({"event_type": "y", **ODD[name]})
+    odd = logged("x", {}) | {"MESSAGE": f"{PREFIX}x [-] {text}"}
+    assert selected(odd, logged("audit.http.response", called("e1", "p1"))) == ["e1"]
+
+
+@pytest.mark.parametrize("stamp", [["1", "1"], "x", "9" * 5000, [1, 2], None])
+def test_an_entry_without_a_readable_time_costs_no_other(stamp: Any) -> None:
+    good = logged("audit.http.response", called("e1", "p1"))
+    assert selected(good | {"__REALTIME_TIMESTAMP": stamp}, good) == ["e1"]
+
+
+def test_only_an_api_tells_events() -> None:
+    event = logged("audit.http.response", called("forged", "p1"), _COMM="logger", UNIT="nova-api.service")
+    for unit in ("session-3.scope", "user@1001.service", "nova-compute.service", ["nova-api.service"], None):
+        assert selected(event | {"_SYSTEMD_UNIT": unit}) == []
+    assert selected({name: value for name, value in event.items() if name != "_SYSTEMD_UNIT"}) == []
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["keystone", "placement-api", *("glance-api", "nova-api", "neutron-api", "cinder-api", "barbican-api")],
+)
+def test_every_api_tells_events(unit: str) -> None:
+    event = logged("audit.http.response", called("e1", "p1"), _SYSTEMD_UNIT=f"{unit}.service")
+    assert selected(event) == ["e1"]
+
+
+def test_a_line_of_the_store_that_is_damaged_costs_no_other(tmp_path: Path) -> None:
+    NodeLog(tmp_path / "ctl1").append([logged("audit.http.response", called("e1", "p1"))])  # type: ignore[list-item]
+    (path,) = (tmp_path / "ctl1").glob("*.jsonl")
+    path.write_bytes(
+        b'oslo.messaging.notification.\xff\n"oslo.messaging.notification."\n' + path.read_bytes()
+    )
+    asked = {"do": "extract", "ids": ["p1"], "begin": SECONDS, "end": SECONDS + 1}
+    assert len(list(node.answer(tmp_path, UNITS, asked))) == 1
+    assert len(list(node.answer(tmp_path, UNITS, {"do": "search", "text": "oslo."}))) == 3
 
 
 def test_the_node_extracts_from_its_store(tmp_path: Path) -> None:
     own, other = logged("audit.http.response", called("own", "p1")), logged("a", called("x", "p2", "u2"))
     NodeLog(tmp_path / "ctl1").append([own, other])  # type: ignore[list-item]
     asked = {"do": "extract", "ids": ["p1"], "begin": SECONDS, "end": SECONDS + 1}
-    (line,) = node.answer(tmp_path, asked)
+    (line,) = node.answer(tmp_path, UNITS, asked)
     assert json.loads(line)["id"] == "own"
     assert json.loads(line)["node"] == "ctl1"
-    assert len(list(node.answer(tmp_path, {"do": "search", "text": '\\"p2\\"'}))) == 1
+    assert len(list(node.answer(tmp_path, UNITS, {"do": "search", "text": '\\"p2\\"'}))) == 1
     assert datetime.fromisoformat(json.loads(line)["time"]).timestamp() == SECONDS
 
 
@@ -184,7 +243,7 @@ def test_the_node_counts_for_several_tenants_what_it_would_give_each(tmp_path: P
     NodeLog(tmp_path / "ctl1").append(entries)  # type: ignore[arg-type]
     tenants = {"t-a": ["p1", "u1"], "t-b": ["p2", "u2"], "t-c": ["p3"]}
     span = {"begin": SECONDS, "end": SECONDS + 1}
-    (line,) = node.answer(tmp_path, {"do": "count", "tenants": tenants, **span})
+    (line,) = node.answer(tmp_path, UNITS, {"do": "count", "tenants": tenants, **span})
     told = json.loads(line)
     assert told == {
         "t-a": {"events": 3, "others": ["t-b"]},
@@ -192,7 +251,7 @@ def test_the_node_counts_for_several_tenants_what_it_would_give_each(tmp_path: P
         "t-c": {"events": 0, "others": []},
     }
     for name, ids in tenants.items():
-        given = list(node.answer(tmp_path, {"do": "extract", "ids": ids, **span}))
+        given = list(node.answer(tmp_path, UNITS, {"do": "extract", "ids": ids, **span}))
         assert len(given) == told[name]["events"], "counted is what the tenant would get"
 
 

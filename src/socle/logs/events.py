@@ -26,7 +26,10 @@ PLACEMENT = re.compile(
 )
 MARKS = (LOGGER.encode(), b"placement.requestlog ")
 """One of them is in the line of every entry that is an event."""
+MICROSECONDS = re.compile(r"[0-9]{1,18}")
 HTTP_FAILED = 400
+ODD = (AttributeError, LookupError, OverflowError, RecursionError, TypeError, ValueError)
+"""What an entry raises that has the marks of an event and is none."""
 
 
 @dataclass(frozen=True)
@@ -41,41 +44,53 @@ class Audit:
     """What was acted on, where the event names it: accounts, projects, domains."""
 
 
-def event_of(entry: Mapping[str, Any]) -> Audit | None:
-    """The audit event in an entry of the store; None when it is none."""
-    message = entry.get("MESSAGE")
-    if not isinstance(message, str):
+def event_of(entry: Mapping[str, Any], units: Set[str]) -> Audit | None:
+    """The audit event in an entry of the store; None when it is none, whatever else it is.
+
+    Args:
+        units: of the APIs. journald itself sets the unit of an entry: nobody else can tell events.
+    """
+    message, unit = entry.get("MESSAGE"), entry.get("_SYSTEMD_UNIT")
+    if not isinstance(message, str) or not isinstance(unit, str) or unit not in units:
         return None
-    if LOGGER in message:
-        return _cadf(entry, message)
-    if found := PLACEMENT.search(message):
-        return _placement(entry, found)
+    try:
+        if LOGGER in message:
+            return _cadf(entry, message)
+        if found := PLACEMENT.search(message):
+            return _placement(entry, found)
+    except ODD:
+        return None
     return None
 
 
 def select(
-    entries: Iterable[Mapping[str, Any]], ids: Set[str], begin: float, end: float
+    entries: Iterable[Mapping[str, Any]], units: Set[str], ids: Set[str], begin: float, end: float
 ) -> Iterator[dict[str, Any]]:
     """The events of a tenant in a span of time, each once.
 
     Args:
+        units: as for ``event_of``.
         ids: identifiers of its domain, projects and accounts.
         begin: seconds since 1970, included.
         end: seconds since 1970, not included.
     """
-    for _name, shown in given(entries, {"": ids}, begin, end):
+    for _name, shown in given(entries, units, {"": ids}, begin, end):
         yield shown
 
 
 def given(
-    entries: Iterable[Mapping[str, Any]], tenants: Mapping[str, Set[str]], begin: float, end: float
+    entries: Iterable[Mapping[str, Any]],
+    units: Set[str],
+    tenants: Mapping[str, Set[str]],
+    begin: float,
+    end: float,
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """The events of several tenants, each with the name of who gets it; otherwise as ``select``."""
     told: set[tuple[str, str]] = set()
     for entry in entries:
-        if not begin <= int(str(entry.get("__REALTIME_TIMESTAMP", "0"))) / 1e6 < end:
+        if not begin <= _seconds(entry) < end:
             continue
-        event = event_of(entry)
+        event = event_of(entry, units)
         if event is None:
             continue
         for name, ids in tenants.items():
@@ -85,13 +100,17 @@ def given(
 
 
 def counted(
-    entries: Iterable[Mapping[str, Any]], tenants: Mapping[str, Set[str]], begin: float, end: float
+    entries: Iterable[Mapping[str, Any]],
+    units: Set[str],
+    tenants: Mapping[str, Set[str]],
+    begin: float,
+    end: float,
 ) -> dict[str, dict[str, Any]]:
     """How many events each tenant gets, and which other tenants any of these names by an identifier."""
     owners = [(one, name) for name, ids in tenants.items() for one in ids]
     counts = dict.fromkeys(tenants, 0)
     others: dict[str, set[str]] = {name: set() for name in tenants}
-    for name, shown in given(entries, tenants, begin, end):
+    for name, shown in given(entries, units, tenants, begin, end):
         line = json.dumps(shown, ensure_ascii=False)
         counts[name] += 1
         others[name] |= {owner for one, owner in owners if one in line} - {name}
@@ -107,12 +126,9 @@ def belongs(event: Audit, ids: Set[str]) -> bool:
 
 def _cadf(entry: Mapping[str, Any], message: str) -> Audit | None:
     begin = message.find("{", message.index(LOGGER))
-    try:
-        notification = json.loads(message[begin:]) if begin >= 0 else {}
-        payload = notification["payload"]
-        kind = notification["event_type"]
-    except (ValueError, KeyError, TypeError):
-        return None
+    notification = json.loads(message[begin:]) if begin >= 0 else {}
+    payload = notification["payload"]
+    kind = notification["event_type"]
     # Keystone tells each change twice: without who did it, for programs, and with.
     if kind == REQUEST or not isinstance(payload, dict) or not payload.get("initiator"):
         return None
@@ -123,7 +139,7 @@ def _cadf(entry: Mapping[str, Any], message: str) -> Audit | None:
     named = {payload.get("resource_info"), target.get("id"), *_assigned(payload)} - UNKNOWN
     shown = {
         "time": _time(entry),
-        "service": _service(entry, notification),
+        "service": str(entry["_SYSTEMD_UNIT"]).removesuffix(".service"),
         "node": entry.get("node"),
         "who": {"user": user, "name": _known(initiator.get("name") or initiator.get("username")),
                 "project": project, "domain": domain},
@@ -137,12 +153,6 @@ def _cadf(entry: Mapping[str, Any], message: str) -> Audit | None:
         "id": payload.get("id") or notification.get("message_id"),
     }  # fmt: skip
     return Audit(shown, str(shown["id"]), project or domain or user, frozenset(map(str, named)))
-
-
-def _service(entry: Mapping[str, Any], notification: Mapping[str, Any]) -> str:
-    """The unit that said it, or else the publisher."""
-    unit = str(entry.get("_SYSTEMD_UNIT", "")).removesuffix(".service")
-    return unit or str(notification.get("publisher_id", "")).partition(".")[0]
 
 
 def _assigned(payload: Mapping[str, Any]) -> set[Any]:
@@ -179,5 +189,10 @@ def _known(value: Any) -> str | None:
 
 
 def _time(entry: Mapping[str, Any]) -> str:
-    stamp = int(str(entry.get("__REALTIME_TIMESTAMP", "0"))) / 1e6
-    return datetime.fromtimestamp(stamp, UTC).isoformat(timespec="milliseconds")
+    return datetime.fromtimestamp(_seconds(entry), UTC).isoformat(timespec="milliseconds")
+
+
+def _seconds(entry: Mapping[str, Any]) -> float:
+    """When journald took the entry, in seconds since 1970; 0 when it does not say."""
+    stamp = entry.get("__REALTIME_TIMESTAMP")
+    return int(stamp) / 1e6 if isinstance(stamp, str) and MICROSECONDS.fullmatch(stamp) else 0.0

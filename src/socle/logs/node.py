@@ -14,7 +14,7 @@ import json
 import os
 import sys
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,8 +25,11 @@ from socle.logs.sealing import SEALS, files_of, measure
 from socle.logs.store import read_lines
 
 
-def answer(store: Path, asked: dict[str, Any]) -> Iterator[str]:
+def answer(store: Path, units: Set[str], asked: dict[str, Any]) -> Iterator[str]:
     """The lines of the answer.
+
+    Args:
+        units: those whose entries are events, as ``events.event_of`` takes them.
 
     Raises:
         ValueError: no such question.
@@ -36,22 +39,31 @@ def answer(store: Path, asked: dict[str, Any]) -> Iterator[str]:
             yield json.dumps(asdict(measure(store)))
         case "extract":
             entries = _events(store, asked["begin"])
-            for event in select(entries, frozenset(asked["ids"]), asked["begin"], asked["end"]):
+            for event in select(entries, units, frozenset(asked["ids"]), asked["begin"], asked["end"]):
                 yield json.dumps(event)
         case "count":
             tenants = {name: frozenset(ids) for name, ids in asked["tenants"].items()}
             entries = _events(store, asked["begin"])
-            yield json.dumps(counted(entries, tenants, asked["begin"], asked["end"]))
+            yield json.dumps(counted(entries, units, tenants, asked["begin"], asked["end"]))
         case "search":
             wanted = asked["text"].encode()
-            yield from (line.decode().rstrip("\n") for line in _lines(store, 0) if wanted in line)
+            yield from (
+                line.decode(errors="replace").rstrip("\n") for line in _lines(store, 0) if wanted in line
+            )
         case other:
             raise ValueError(f"no question {other}")
 
 
 def _events(store: Path, begin: float) -> Iterator[dict[str, Any]]:
     """Entries that may be events of APIs."""
-    return (json.loads(line) for line in _lines(store, begin) if any(mark in line for mark in MARKS))
+    for line in _lines(store, begin):
+        if any(mark in line for mark in MARKS):
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                continue  # not this program's business: sealing and verification tell it
+            if isinstance(entry, dict):
+                yield entry
 
 
 def _lines(store: Path, begin: float) -> Iterator[bytes]:
@@ -92,7 +104,7 @@ def main() -> None:
     if asked["do"] == "copy":
         send(Path(settings["store"]), asked["known"], sys.stdout.buffer)
         return
-    for line in answer(Path(settings["store"]), asked):
+    for line in answer(Path(settings["store"]), frozenset(settings["events_of"]), asked):
         sys.stdout.write(f"{line}\n")
 
 
