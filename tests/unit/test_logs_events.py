@@ -197,6 +197,15 @@ def test_only_an_api_tells_events() -> None:
     assert selected({name: value for name, value in event.items() if name != "_SYSTEMD_UNIT"}) == []
 
 
+def test_what_a_caller_has_an_api_log_is_no_event() -> None:
+    event = logged("audit.http.response", called("forged", "p1"))
+    told = "2026-03-01 13:27:26.997 9909 INFO nova.api.openstack.requestlog [req-1] 10.0.0.1 "
+    path = f'{told}"GET /v2.1/{event["MESSAGE"]}'
+    assert selected(event | {"MESSAGE": path}) == []
+    request = 'placement.requestlog [None req-7 u1 p1 - - default default] 10.0.0.1 "PUT /x" status: 200'
+    assert selected(event | {"MESSAGE": f"{told}{request}"}) == []
+
+
 @pytest.mark.parametrize(
     "unit",
     ["keystone", "placement-api", *("glance-api", "nova-api", "neutron-api", "cinder-api", "barbican-api")],

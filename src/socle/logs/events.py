@@ -15,12 +15,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 LOGGER = "oslo.messaging.notification."
+LINE = r"\d{4}-\d\d-\d\d [\d:.]+ \d+ [A-Z]+ "
+"""How oslo.log begins each line; what follows is the logger, which no caller of an API can name."""
+NOTIFIED = re.compile(LINE + re.escape(LOGGER) + r"[^{]*")
 REQUEST = "audit.http.request"
 """Half an event: the response tells all of it again, with what came of it."""
 
 UNKNOWN = {"", "unknown", "-", "None", None}
 PLACEMENT = re.compile(
-    r"placement\.requestlog \[\S+ (?P<request>\S+) "
+    LINE + r"placement\.requestlog \[\S+ (?P<request>\S+) "
     r"(?P<user>\S+) (?P<project>\S+) (?P<domain>\S+)(?: \S+){3}\] "
     r'(?P<address>\S+) "(?P<method>\S+) (?P<path>\S+)" status: (?P<status>\d+)'
 )
@@ -54,9 +57,9 @@ def event_of(entry: Mapping[str, Any], units: Set[str]) -> Audit | None:
     if not isinstance(message, str) or not isinstance(unit, str) or unit not in units:
         return None
     try:
-        if LOGGER in message:
-            return _cadf(entry, message)
-        if found := PLACEMENT.search(message):
+        if found := NOTIFIED.match(message):
+            return _cadf(entry, message[found.end() :])
+        if found := PLACEMENT.match(message):
             return _placement(entry, found)
     except ODD:
         return None
@@ -124,9 +127,8 @@ def belongs(event: Audit, ids: Set[str]) -> bool:
     return bool(event.objects & ids)
 
 
-def _cadf(entry: Mapping[str, Any], message: str) -> Audit | None:
-    begin = message.find("{", message.index(LOGGER))
-    notification = json.loads(message[begin:]) if begin >= 0 else {}
+def _cadf(entry: Mapping[str, Any], text: str) -> Audit | None:
+    notification = json.loads(text)
     payload = notification["payload"]
     kind = notification["event_type"]
     # Keystone tells each change twice: without who did it, for programs, and with.
