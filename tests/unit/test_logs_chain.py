@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from socle.logs import sealing
+from socle.logs import places, sealing
 from socle.logs.asking import checker
 from socle.logs.chain import Head, canonical, head_of, judge, line_of, silent
 from socle.logs.store import NodeLog
@@ -72,7 +72,7 @@ def unpacked(store: Path) -> Path:
     """The first day of cmp1 as plain text, as an attacker would lay it."""
     packed = store / "cmp1/2026-03-01.jsonl.gz"
     plain = packed.with_suffix("")
-    plain.write_bytes(b"".join(sealing._opened(packed)))
+    plain.write_bytes(b"".join(places.unpacked(packed)))
     packed.unlink()
     return plain
 

@@ -189,4 +189,4 @@ def _age(seals: Sequence[Seal], now: datetime, every: timedelta) -> list[str]:
 
 def day_of(name: str) -> str:
     """The day of a file of the store."""
-    return name.rpartition("/")[2].split(".")[0]
+    return name.rpartition("/")[2][: len("2026-03-01")]

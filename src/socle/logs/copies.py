@@ -19,16 +19,19 @@ from socle import durable, vault
 from socle.catalogue import Catalogue
 from socle.deploy.nodes import ssh
 from socle.errors import ExitCode, SocleError
-from socle.logs import asking
+from socle.logs import asking, places
 from socle.logs.chain import Check, Head
-from socle.logs.sealing import SEALS, expire, files_of, measure
+from socle.logs.places import files_of
+from socle.logs.sealing import SEALS, expire, measure
 from socle.paths import state_dir
 from socle.site import Host, Site
 from socle.site.entrance import reason
 
 TAKEN: Final = "logs/copies.json"
 """In a site's state: of each store, when and where the last copy was taken and what its verification said."""
-NAME: Final = re.compile(r"[a-z0-9][a-z0-9.-]*/\d{4}-\d\d-\d\d\.jsonl(\.gz)?")
+NAME: Final = re.compile(r"[a-z0-9][a-z0-9.-]*/" + places.NAME.pattern)
+DAYS_AT_ONCE: Final = 31
+"""That one copy may remove, as much as a month without a copy makes."""
 BLOCK: Final = 1 << 20
 
 
@@ -46,7 +49,7 @@ def take(site: Site, services: Catalogue, folder: Path) -> dict[str, dict[str, A
         place = folder.absolute() / host.name
         place.mkdir(parents=True, exist_ok=True, mode=0o700)
         fetch(site, host, place)
-        expire(place, site.settings.logs.retention_months, datetime.now(UTC))
+        expire(place, site.settings.logs.retention_months, datetime.now(UTC), DAYS_AT_ONCE)
         seen = Head(**heads[host.name]) if host.name in heads else None
         noted[host.name] = verified(site, place, check, seen)
     path.parent.mkdir(mode=0o700, exist_ok=True)

@@ -20,8 +20,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from socle.logs.chain import day_of
 from socle.logs.events import MARKS, counted, select
-from socle.logs.sealing import SEALS, files_of, measure
+from socle.logs.places import files_of, opened
+from socle.logs.sealing import SEALS, measure
 from socle.logs.store import read_lines
 
 
@@ -70,7 +72,7 @@ def _lines(store: Path, begin: float) -> Iterator[bytes]:
     """Complete lines of files of that day and later: an entry may have come long after it was written."""
     first = f"{datetime.fromtimestamp(begin, UTC):%Y-%m-%d}"
     for path in files_of(store):
-        if path.name.split(".")[0] >= first:
+        if day_of(path.name) >= first:
             yield from (line for line in read_lines(path) if line.endswith(b"\n"))
 
 
@@ -79,7 +81,11 @@ def send(store: Path, known: Mapping[str, int], out: BinaryIO) -> None:
 
     Seals come before what they cover: whatever is sealed in the copy is in the copy.
     """
-    seals = (store / SEALS).read_bytes() if (store / SEALS).exists() else b""
+    try:
+        with opened(store / SEALS) as stream:
+            seals = stream.read()
+    except FileNotFoundError:
+        seals = b""
     names = [str(path.relative_to(store)) for path in files_of(store)]
     with tarfile.open(fileobj=out, mode="w|") as archive:
         told = tarfile.TarInfo(SEALS)
@@ -87,7 +93,7 @@ def send(store: Path, known: Mapping[str, int], out: BinaryIO) -> None:
         archive.addfile(told, io.BytesIO(seals))
         for name in names:
             try:
-                stream = (store / name).open("rb")
+                stream = opened(store / name)
             except FileNotFoundError:
                 continue  # packed meanwhile: the next copy has it
             with stream:

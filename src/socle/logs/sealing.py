@@ -23,7 +23,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from socle.logs.chain import FIRST, TIME, Measured, canonical, digest, line_of, part_key
+from socle.logs import places
+from socle.logs.chain import FIRST, TIME, Measured, canonical, day_of, digest, line_of, part_key
+from socle.logs.places import files_of, name_of
 
 KEY = "logs-seal"
 HASH = "sha2-384"
@@ -33,6 +35,8 @@ SECONDS = 20
 BLOCK = 1 << 20
 CLOSED_AFTER = timedelta(minutes=10)
 """Of the next day: whoever wrote at midnight is done."""
+DAYS_AT_ONCE = 3
+"""Days that one run removes: a clock that is far ahead for a moment does not empty the store."""
 
 type Sign = Callable[[bytes], str]
 
@@ -67,21 +71,12 @@ def seal(store: Path, sign: Sign, now: datetime) -> int:
 
 def seals_of(store: Path) -> list[str]:
     """The lines of the chain, without what a kill left behind the last complete one."""
-    path = store / SEALS
-    if not path.exists():
+    try:
+        with places.opened(store / SEALS) as stream:
+            text = stream.read().decode()
+    except FileNotFoundError:
         return []
-    text = path.read_text(encoding="utf-8")
     return text[: text.rfind("\n") + 1].splitlines()
-
-
-def files_of(store: Path) -> Iterator[Path]:
-    """The files of all nodes, packed or not, by name."""
-    yield from sorted((*store.glob("*/*.jsonl"), *store.glob("*/*.jsonl.gz")))
-
-
-def name_of(store: Path, path: Path) -> str:
-    """Name of a file in seals: the same when it is packed."""
-    return str(path.relative_to(store)).removesuffix(".gz")
 
 
 def measure(store: Path) -> Measured:
@@ -95,8 +90,13 @@ def measure(store: Path) -> Measured:
     heard: dict[str, float] = {}
     for path in files_of(store):
         name = name_of(store, path)
-        heard[path.parent.name] = max(heard.get(path.parent.name, 0), path.stat().st_mtime)
-        sizes[name] = _measure_file(path, wanted.get(name, []), parts)
+        heard[path.parent.name] = max(heard.get(path.parent.name, 0), path.lstat().st_mtime)
+        own: dict[str, str | None] = {}
+        size = _measure_file(path, wanted.get(name, []), own)
+        if name in sizes and (size != sizes[name] or any(parts[key] != own[key] for key in own)):
+            size += sizes[name]  # beside the packed day stands another that is not it
+        sizes[name] = size
+        parts |= own
     return Measured(lines, parts, sizes, heard)
 
 
@@ -110,35 +110,73 @@ def _parts_told(lines: list[str]) -> Iterator[dict[str, Any]]:
 
 
 def pack(store: Path) -> None:
-    """Compress closed days; the plain file goes when the packed one is on disk."""
+    """Compress closed days; the plain file goes when the packed one is on disk, whole.
+
+    Raises:
+        SealingError: something else is packed under the name of a day; both stay.
+    """
     _ends, closed = _sealed(seals_of(store))
-    for path in sorted(store.glob("*/*.jsonl")):
-        if name_of(store, path) not in closed:
+    others = []
+    for path in list(files_of(store)):
+        if path.suffix == ".gz" or name_of(store, path) not in closed or not places.close(path):
             continue
-        draft = path.with_name(f".{path.name}.gz.new")
-        with (
-            path.open("rb") as plain,
-            draft.open("wb") as raw,
-            gzip.GzipFile(fileobj=raw, mode="wb") as packed,
-        ):
-            while block := plain.read(BLOCK):
-                packed.write(block)
-            packed.flush()
+        packed = path.with_name(f"{path.name}.gz")
+        if not os.path.lexists(packed):
+            _pack(path, packed)
+        elif not _has(packed, path):
+            others.append(name_of(store, path))
+            continue
+        places.remove(path)
+    if others:
+        raise SealingError(f"{', '.join(others)}: is packed already with another content; both were kept")
+
+
+def _pack(path: Path, packed: Path) -> None:
+    draft = f".{path.name}.gz.new"
+    places.remove(path.with_name(draft))
+    with places.opened(path) as plain, places.folder_of(path) as folder:
+        handle = places.handle_of(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, folder)
+        with os.fdopen(handle, "wb") as raw:
+            with gzip.GzipFile(fileobj=raw, mode="wb") as target:
+                while block := plain.read(BLOCK):
+                    target.write(block)
+            raw.flush()
+            os.fchmod(raw.fileno(), 0o440)
             os.fsync(raw.fileno())
-        draft.chmod(0o440)
-        draft.replace(path.with_name(f"{path.name}.gz"))
-        path.unlink()
+        os.replace(draft, packed.name, src_dir_fd=folder, dst_dir_fd=folder)
+        os.fsync(folder)
 
 
-def expire(store: Path, months: int, now: datetime) -> list[str]:
-    """Remove days older than that many months; their names. Their seals stay."""
+def _has(packed: Path, path: Path) -> bool:
+    """Whether all of a plain file is in the packed one: a kill came before its end."""
+    try:
+        with places.unpacked(packed) as kept, places.opened(path) as plain:
+            while block := plain.read(BLOCK):
+                if kept.read(len(block)) != block:
+                    return False
+    except (OSError, EOFError, zlib.error):
+        return False
+    return True
+
+
+def expire(store: Path, months: int, now: datetime, at_once: int = DAYS_AT_ONCE) -> list[str]:
+    """Remove days older than that many months that were closed and packed; their names. Their seals stay.
+
+    Args:
+        at_once: so many days at most, the oldest first.
+    """
     limit = oldest(months, now)
-    gone = []
-    for path in files_of(store):
-        if path.name.split(".")[0] < limit:
-            path.unlink()
-            gone.append(name_of(store, path))
-    return gone
+    closed = {part["file"] for part in _parts_told(seals_of(store)) if part["closed"]}
+    over = [
+        path
+        for path in files_of(store)
+        if day_of(path.name) < limit and path.suffix == ".gz" and name_of(store, path) in closed
+    ]
+    days = sorted({day_of(path.name) for path in over})[:at_once]
+    gone = [path for path in over if day_of(path.name) in days]
+    for path in gone:
+        places.remove(path)
+    return [name_of(store, path) for path in gone]
 
 
 def oldest(months: int, now: datetime) -> str:
@@ -165,10 +203,11 @@ def _sealed(lines: list[str]) -> tuple[dict[str, int], set[str]]:
 
 def _part(path: Path, name: str, begin: int, now: datetime) -> dict[str, Any] | None:
     """What came behind the last seal of a file, up to its last line end; None when nothing did."""
-    day = datetime.strptime(path.name.split(".")[0], "%Y-%m-%d").replace(tzinfo=UTC)
-    closed = now > day + timedelta(days=1) + CLOSED_AFTER
+    day = datetime.strptime(day_of(path.name), "%Y-%m-%d").replace(tzinfo=UTC)
+    over = now > day + timedelta(days=1) + CLOSED_AFTER
+    closed = over and (path.suffix == ".gz" or places.close(path))
     hashed, end = hashlib.sha256(), begin
-    with _opened(path) as stream:
+    with places.unpacked(path) as stream:
         stream.seek(begin)
         for line in stream:
             if line.endswith(b"\n"):
@@ -182,7 +221,7 @@ def _part(path: Path, name: str, begin: int, now: datetime) -> dict[str, Any] | 
 def _measure_file(path: Path, wanted: list[dict[str, Any]], parts: dict[str, str | None]) -> int:
     """Hash the sealed parts of a file, which follow each other; its size."""
     try:
-        with _opened(path) as stream:
+        with places.unpacked(path) as stream:
             for part in sorted(wanted, key=lambda part: int(part["from"])):
                 stream.seek(part["from"])
                 hashed, left = hashlib.sha256(), part["to"] - part["from"]
@@ -201,13 +240,9 @@ def _size(stream: Any) -> int:
     return int(stream.tell())
 
 
-def _opened(path: Path) -> Any:
-    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
-
-
 def _add(path: Path, line: str) -> None:
     """Append a line, and see it on disk; what a kill left of another is cut off first."""
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o640)
+    handle = places.handle_of(str(path), os.O_RDWR | os.O_CREAT)
     with os.fdopen(handle, "r+b") as stream:
         stream.truncate(stream.read().rfind(b"\n") + 1)
         stream.seek(0, os.SEEK_END)
@@ -251,13 +286,13 @@ def main() -> None:
     """Seal, pack, expire; ends with 1 and a line when something is wrong."""
     settings = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     store, now = Path(settings["store"]), datetime.now(UTC)
-    with (store / ".lock").open("w") as lock:
+    with os.fdopen(places.handle_of(str(store / ".lock"), os.O_WRONLY | os.O_CREAT), "wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         try:
             seal(store, openbao_signer(settings), now)
-            pack(store)
             for name in expire(store, settings["retention_months"], now):
                 print(f"{name}: removed, older than {settings['retention_months']} months")  # noqa: T201
+            pack(store)
         except (SealingError, OSError) as failure:
             print(failure, file=sys.stderr)  # noqa: T201 - a program of the node
             sys.exit(1)

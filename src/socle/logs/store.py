@@ -7,7 +7,7 @@ acknowledged; what the store has of it already is known by its cursor and not wr
 from __future__ import annotations
 
 import errno
-import gzip
+import fcntl
 import json
 import os
 import threading
@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from socle.logs import places
 from socle.logs.export import Entry
 
 DROPPED = frozenset(
@@ -36,6 +37,7 @@ DROPPED = frozenset(
 
 TOGETHER = 500
 """Entries in one write."""
+FILES_A_DAY = 100
 
 
 def today() -> str:
@@ -58,7 +60,9 @@ class NodeLog:
         self._mark = folder / ".acknowledged"
         folder.mkdir(mode=0o750, parents=True, exist_ok=True)
         for path in folder.glob("*.jsonl"):
-            _trim(path)
+            if not places.closed(path.stat()):
+                _trim(path)
+        self._unsynced: set[str] = set()
         self._acknowledged = self._since_mark()
         self._current: set[str] = set()
         self._begin = self._end()
@@ -82,11 +86,11 @@ class NodeLog:
     def acknowledge(self) -> None:
         """Put on disk what was written: only then may the sender forget it."""
         with self._lock:
-            name, _offset = self._end()
-            if self._current:
-                for path in {self._begin[0], name} - {""}:
-                    _sync(self._folder / path)
+            if self._unsynced:
+                for name in self._unsynced:
+                    _sync(self._folder / name)
                 _sync(self._folder)
+                self._unsynced = set()
             draft = self._mark.with_name(".acknowledged.new")
             draft.write_text(json.dumps(self._begin), encoding="utf-8")
             draft.replace(self._mark)
@@ -104,10 +108,20 @@ class NodeLog:
             self.repeated += len(batch) - len(fresh)
             if fresh:
                 lines = (line(self._folder.name, entry) for entry in fresh.values())
-                _append(self._folder / f"{self._day()}.jsonl", "".join(lines).encode())
+                self._put("".join(lines).encode())
                 # Only now: what could not be written must not count as there when it comes again.
                 self._current.update(cursor for cursor in fresh if not cursor.startswith("none "))
             return len(fresh)
+
+    def _put(self, data: bytes) -> None:
+        """Append to the file of the day; where a clock that was ahead had it closed, to the next one."""
+        day = self._day()
+        for number in range(FILES_A_DAY):
+            name = f"{day}_{number:02}.jsonl" if number else f"{day}.jsonl"
+            if _append(self._folder / name, data):
+                self._unsynced.add(name)
+                return
+        raise OSError(errno.EEXIST, "all files of the day are closed", str(self._folder / day))
 
     def _end(self) -> tuple[str, int]:
         """Name and size of the newest file."""
@@ -123,6 +137,7 @@ class NodeLog:
         found = set()
         for path in sorted(self._folder.glob("*.jsonl")):
             if path.name >= name:
+                self._unsynced.add(path.name)
                 begin = offset if path.name == name else 0
                 found |= {str(entry.get("__CURSOR", "")) for entry in _entries_from(path, begin)}
         return found
@@ -138,12 +153,8 @@ def line(node: str, entry: Entry) -> str:
 
 def read_lines(path: Path) -> Iterator[bytes]:
     """The lines of a file of the store, compressed or not."""
-    if path.suffix == ".gz":
-        with gzip.open(path, "rb") as packed:
-            yield from packed
-    else:
-        with path.open("rb") as stream:
-            yield from stream
+    with places.unpacked(path) as stream:
+        yield from stream
 
 
 def _entries_from(path: Path, offset: int) -> Iterator[dict[str, object]]:
@@ -173,13 +184,19 @@ def _trim(path: Path) -> None:
             stream.truncate(end)
 
 
-def _append(path: Path, data: bytes) -> None:
-    """All of it or nothing, as far as the disk allows.
+def _append(path: Path, data: bytes) -> bool:
+    """All of it or nothing, as far as the disk allows; False when the file is closed.
 
     Raises:
         OSError: the disk is full, or does not take it.
     """
+    packed = path.with_name(f"{path.name}.gz")
+    if packed.exists() or (path.exists() and places.closed(path.stat())):
+        return False
     with open(path, "ab", buffering=0, opener=_opener) as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        if packed.exists() or places.closed(os.fstat(stream.fileno())):
+            return False  # closed meanwhile
         end = stream.seek(0, os.SEEK_END)
         try:
             written = stream.write(data)
@@ -189,6 +206,7 @@ def _append(path: Path, data: bytes) -> None:
         if written != len(data):
             stream.truncate(end)
             raise OSError(errno.ENOSPC, "no room for an upload", str(path))
+    return True
 
 
 def _opener(path: str, flags: int) -> int:
@@ -196,7 +214,11 @@ def _opener(path: str, flags: int) -> int:
 
 
 def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
+    """Put a file on disk; one that is gone was packed, and that is on disk."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return
     try:
         os.fsync(handle)
     finally:
