@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from socle.errors import SocleError
+
+LEFT = 24 * 3600
+"""Seconds after which a draft is what a kill left: nobody writes that long."""
 
 
 def write(path: Path, text: str) -> None:
@@ -21,19 +27,35 @@ def write(path: Path, text: str) -> None:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """As ``write``."""
-    draft = path.with_name(f".{path.name}.new")
     try:
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        draft.replace(path)
+        _remove_leftovers(path)
+        # A name of its own: of several who write at once, the last one wins, whole.
+        handle, draft = tempfile.mkstemp(".new", f".{path.name}.", path.parent)
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            Path(draft).replace(path)
+        except BaseException:
+            with suppress(OSError):
+                Path(draft).unlink()
+            raise
         sync_folder(path.parent)
     except OSError as error:
         raise SocleError(
             f"cannot be written: {error.strerror}", where=str(path), write="make room"
         ) from error
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Drafts of a file that were never finished."""
+    with os.scandir(path.parent) as found:
+        for one in found:
+            if one.name.startswith(f".{path.name}.") and one.name.endswith(".new"):
+                with suppress(OSError):  # another one finishes or removes it
+                    if time.time() - one.stat(follow_symlinks=False).st_mtime > LEFT:
+                        Path(one).unlink()
 
 
 def write_json(path: Path, value: Any) -> None:
