@@ -149,6 +149,27 @@ def test_a_killed_run_reads_as_interrupted_and_is_whole_at_any_moment(tmp_path: 
     assert {phase["result"] for phase in phases} == {"interrupted"}
 
 
+@pytest.mark.parametrize("content", [b"", b"\0" * 4096, b'{"folder": "x'])
+def test_a_record_that_a_power_cut_emptied_reads_as_interrupted(tmp_path: Path, content: bytes) -> None:
+    run = journal.begin(tmp_path, "deploy --only nova")
+    (run.folder / "run.json").write_bytes(content)
+    time.sleep(0.002)
+    whole = journal.begin(tmp_path, "deploy")
+    lost, other = journal.runs(tmp_path)
+    assert (lost["command"], lost["result"], lost["folder"]) == ("deploy", "interrupted", str(run.folder))
+    assert lost.keys() == other.keys() == whole.facts().keys()
+    assert journal.last_seconds(tmp_path, "deploy") == {}
+
+
+def test_a_record_is_on_disk_when_a_phase_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = journal.begin(tmp_path, "deploy")
+    synced = list[int]()
+    monkeypatch.setattr(os, "fsync", synced.append)
+    run.add("base")
+    assert len(synced) == 2, "the file, and its name"
+    assert [one.name for one in run.folder.iterdir()] == ["run.json"]
+
+
 def test_the_time_of_a_phase_that_failed_is_not_that_of_last_time(tmp_path: Path) -> None:
     for seconds, result in ((10.0, "done"), (99.0, "failed")):
         run = journal.begin(tmp_path, "deploy")

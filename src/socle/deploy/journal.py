@@ -15,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from socle import durable
 from socle.deploy.lock import user
 from socle.deploy.processes import lives, started
 from socle.errors import SocleError
@@ -91,18 +92,13 @@ class Run:
         }
 
     def write(self) -> None:
-        """Write ``run.json`` by one rename.
+        """Write ``run.json`` by one rename; it is on disk when this returns.
 
         Raises:
             SocleError: the disk is full or the folder cannot be written.
         """
         with self._lock:
-            draft = self.folder / ".run.json"
-            try:
-                draft.write_text(json.dumps(self.facts(), indent=1) + "\n", encoding="utf-8")
-                draft.replace(self.folder / "run.json")
-            except OSError as error:
-                raise _cannot_write(self.folder, error) from error
+            durable.write(self.folder / "run.json", json.dumps(self.facts(), indent=1) + "\n")
 
 
 def begin(state: Path, command: str) -> Run:
@@ -126,7 +122,7 @@ def begin(state: Path, command: str) -> Run:
 
 
 def runs(state: Path) -> list[dict[str, Any]]:
-    """All recorded runs, oldest first; one that was killed reads as interrupted."""
+    """All recorded runs, oldest first; one that was killed, or whose record is lost, reads as interrupted."""
     return [_read(path) for path in sorted((state / "journal").glob("*/run.json"))]
 
 
@@ -158,7 +154,10 @@ class Clock:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return _lost(path)
     if facts["result"] == "running":
         facts["seconds"] = round(
             _last_sign(path, facts) - datetime.fromisoformat(facts["when"]).timestamp(), 1
@@ -169,6 +168,15 @@ def _read(path: Path) -> dict[str, Any]:
             if phase["result"] == "running":
                 phase["result"] = "interrupted"
     return facts
+
+
+def _lost(path: Path) -> dict[str, Any]:
+    """What is known of a run whose record a power cut made unreadable: that it was begun, and when."""
+    command = path.parent.name.partition("-")[2]
+    when = datetime.fromtimestamp(path.stat().st_mtime).astimezone().isoformat(sep=" ", timespec="seconds")
+    run = Run(path.parent, command, "unknown", "unknown", when, 0, None)
+    run.result, run.error = "interrupted", "its record cannot be read"
+    return run.facts()
 
 
 def _last_sign(path: Path, facts: dict[str, Any]) -> float:
