@@ -155,10 +155,28 @@ def test_nothing_is_laid_that_no_store_has(name: str, tmp_path: Path) -> None:
 def test_the_audit_sees_a_copy_that_is_old_or_no_more_whole(store: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     copied(store, copy)
-    noted = {"time": NOON.isoformat(), "folder": str(copy), **copies.size(copy), "faults": []}
+    noted = {"time": NOON.isoformat(), "folder": str(copy), "sha256": copies.content(copy), "faults": []}
     assert log_copies.told(None, NOON) == {"taken": False}
     now = NOON + timedelta(hours=30)
     told = log_copies.told(noted, now)
     assert (told["age_hours"], told["files"], told["as_verified"], told["faults"]) == (30.0, 2, True, [])
     (copy / "cmp1/2026-03-01.jsonl").unlink()
     assert log_copies.told(noted, now)["as_verified"] is False
+
+
+def test_the_audit_sees_a_copy_of_the_same_size_that_is_another(store: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    copied(store, copy)
+    noted = {"time": NOON.isoformat(), "folder": str(copy), "sha256": copies.content(copy), "faults": []}
+    seals, day = copy / sealing.SEALS, copy / "cmp1/2026-03-01.jsonl"
+    for path, before, after in ((day, b"two", b"TWO"), (seals, b"vault:v1", b"VAULT:v1")):
+        changed(path, before, after)
+        assert log_copies.told(noted, NOON)["as_verified"] is False
+        changed(path, after, before)
+        assert log_copies.told(noted, NOON)["as_verified"] is True
+    other = day.with_name("2026-03-03.jsonl")
+    day.rename(other)
+    assert log_copies.told(noted, NOON)["as_verified"] is False
+    other.rename(day)
+    unknown = {name: value for name, value in noted.items() if name != "sha256"}
+    assert log_copies.told(unknown, NOON)["as_verified"] is False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import os
 import re
@@ -145,11 +146,13 @@ def _opened(path: Path) -> IO[bytes]:
 
 
 def verified(site: Site, place: Path, check: Check, seen: Head | None) -> dict[str, Any]:
-    """What is to be noted of a copy: its size, and what is wrong with it by the seals that came with it."""
+    """What is to be noted of a copy: what it is, and what is wrong with it by the seals that came with it."""
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "folder": str(place),
         **size(place),
+        # Before it is verified: what changes meanwhile differs from this or is found.
+        "sha256": content(place),
         "faults": asking.judged(site, measure(place), check, seen),
     }
 
@@ -158,3 +161,16 @@ def size(place: Path) -> Mapping[str, int]:
     """How many files a copy has, and how many bytes."""
     sizes = [path.stat().st_size for path in files_of(place)]
     return {"files": len(sizes), "bytes": sum(sizes)}
+
+
+def content(place: Path) -> str:
+    """A hash of all that a copy has, names and bytes: less work than its verification, which unpacks it."""
+    told = hashlib.sha256()
+    for path in (place / SEALS, *files_of(place)):
+        try:
+            with places.opened(path) as stream:
+                own = hashlib.file_digest(stream, "sha256").hexdigest()
+        except OSError:
+            own = "not readable"  # when it was verified too, its faults say so
+        told.update(f"{path.relative_to(place)} {own}\n".encode())
+    return told.hexdigest()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import gzip
+import io
 import os
 import re
 import stat
@@ -47,7 +48,7 @@ def folder_of(path: Path) -> Iterator[int]:
         os.close(handle)
 
 
-def opened(path: Path) -> BinaryIO:
+def opened(path: Path) -> io.BufferedReader:
     """A file to read, as it is on disk.
 
     Raises:

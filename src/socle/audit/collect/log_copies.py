@@ -10,7 +10,7 @@ from typing import Any
 from socle import durable
 from socle.audit.collect.collector import Collector, FactKind, of_component
 from socle.audit.model import Fact
-from socle.logs.copies import TAKEN, size
+from socle.logs.copies import TAKEN, content, size
 from socle.paths import state_dir
 from socle.site import Site
 
@@ -22,15 +22,16 @@ def _read(site: Site) -> Iterator[Fact]:
 
 
 def told(noted: dict[str, Any] | None, now: datetime) -> dict[str, Any]:
-    """What is known of a store's copy; ``as_verified`` compares its files with those that were verified."""
+    """What is known of a store's copy; ``as_verified``: each of its bytes is what was verified."""
     if noted is None:
         return {"taken": False}
-    there = size(Path(noted["folder"]))
+    place = Path(noted["folder"])
+    there = size(place)
     return {
         "taken": True,
         "age_hours": round((now - datetime.fromisoformat(noted["time"])).total_seconds() / 3600, 1),
         **there,
-        "as_verified": there == {kind: noted[kind] for kind in ("files", "bytes")},
+        "as_verified": content(place) == noted.get("sha256"),
         "faults": noted["faults"],
     }
 
