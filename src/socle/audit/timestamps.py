@@ -42,7 +42,7 @@ EC = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-384", "-noenc", "-sha384
 
 
 def stamp(settings: Timestamps, folder: Path, signature: Path) -> bytes:
-    """The authority's reply for a signature, DER.
+    """The authority's reply for a signature, DER: its signed token, granted, and no other text beside it.
 
     Args:
         folder: where a local authority keeps its key and serial number.
@@ -53,7 +53,9 @@ def stamp(settings: Timestamps, folder: Path, signature: Path) -> bytes:
     query = signature.with_name(".timestamp.tsq")
     try:
         _openssl("ts", "-query", "-data", signature, "-sha384", "-cert", "-out", query)
-        return _local(folder, query) if settings.url is None else _asked(settings.url, query)
+        if settings.url is None:
+            return _local(folder, query)
+        return _bare(_asked(settings.url, query), query)
     finally:
         query.unlink(missing_ok=True)
 
@@ -80,6 +82,19 @@ def _asked(url: str, query: Path) -> bytes:
             exit_code=ExitCode.UNREACHABLE,
         ) from error
     return answer.content
+
+
+def _bare(answer: bytes, query: Path) -> bytes:
+    """A reply without the text that nobody signed: many authorities greet there, verifiers refuse it."""
+    reply, token = query.with_name(".timestamp.new"), query.with_name(".timestamp.token")
+    try:
+        reply.write_bytes(answer)
+        _openssl("ts", "-reply", "-in", reply, "-token_out", "-out", token)
+        _openssl("ts", "-reply", "-in", token, "-token_in", "-out", reply)
+        return reply.read_bytes()
+    finally:
+        reply.unlink(missing_ok=True)
+        token.unlink(missing_ok=True)
 
 
 def _local(folder: Path, query: Path) -> bytes:

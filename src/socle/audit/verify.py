@@ -158,7 +158,7 @@ def _timestamp(path: Path, manifest: dict[str, Any], trust: Trust, found: Found)
             return
     stamped, moment = stamped_at(reply), datetime.fromisoformat(manifest["moment"])
     if stamped is None:
-        found.faults.append(f"{path.name} : horodatage illisible")
+        found.faults.append(f"{path.name} : horodatage illisible, ou qui dit plus que ce qui est signé")
     elif not moment - CLOCKS <= stamped <= moment + LATEST_TIMESTAMP:
         found.faults.append(
             f"{path.name} : daté du {moment:%d/%m/%Y %H:%M:%S} mais horodaté le "
@@ -167,14 +167,22 @@ def _timestamp(path: Path, manifest: dict[str, Any], trust: Trust, found: Found)
 
 
 def stamped_at(reply: Path) -> datetime | None:
-    """The time in an RFC 3161 reply."""
-    well, text = _openssl("ts", "-reply", "-in", reply, "-text")
-    told = re.search(r"Time stamp: (\w{3} +\d+ [\d:]+)(?:\.\d+)? (\d{4}) GMT", text)
-    if not well or not told:
+    """The time in the signed token of an RFC 3161 reply; None when the reply is more than a granted token.
+
+    Nobody signs the status of a reply, and it may hold any text: one that looks like a time, too.
+    """
+    taken, token = _openssl("ts", "-reply", "-in", reply, "-token_out")
+    rebuilt, bare = _openssl("ts", "-reply", "-in", "/dev/stdin", "-token_in", given=token)
+    well, text = _openssl("ts", "-reply", "-in", "/dev/stdin", "-token_in", "-text", given=token)
+    told = [line for line in text.decode(errors="replace").splitlines() if line.startswith("Time stamp:")]
+    if not (taken and rebuilt and well) or bare != reply.read_bytes() or len(told) != 1:
         return None
-    return datetime.strptime(" ".join(f"{told[1]} {told[2]}".split()), "%b %d %H:%M:%S %Y").replace(
-        tzinfo=UTC
-    )
+    parts = re.fullmatch(r"Time stamp: (\w{3} +\d+ [\d:]+)(?:\.\d+)? (\d{4}) GMT", told[0])
+    try:
+        bare_time = " ".join(f"{parts[1]} {parts[2]}".split()) if parts else ""
+        return datetime.strptime(bare_time, "%b %d %H:%M:%S %Y").replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def _chain(bundles: list[tuple[Path, dict[str, Any]]], trust: Trust, found: Found) -> None:
@@ -211,8 +219,8 @@ def _link(
         found.faults.append(f"{path.name} : antérieur à {before[0].name}, qui le précède")
 
 
-def _openssl(*words: str | Path) -> tuple[bool, str]:
-    done = subprocess.run(["openssl", *map(str, words)], capture_output=True, text=True, check=False)
+def _openssl(*words: str | Path, given: bytes = b"") -> tuple[bool, bytes]:
+    done = subprocess.run(["openssl", *map(str, words)], input=given, capture_output=True, check=False)
     return done.returncode == 0, done.stdout
 
 
