@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from socle import catalogue, durable, signing, vault
-from socle.audit import timestamps
+from socle.audit import timestamps, verify
 from socle.audit.bundle import KEY, Notary
 from socle.errors import SocleError
 from socle.paths import state_dir
@@ -29,6 +29,11 @@ def signer_key(site: Site) -> Path:
 def authority_of(site: Site) -> Path:
     """The certificate by which the site's timestamps are verified."""
     return timestamps.authority(site.settings.audit.timestamps, state_dir(site.name) / AUTHORITY, site.folder)
+
+
+def trust_of(site: Site) -> verify.Trust:
+    """By what this machine verifies the site's bundles; what it lacks, it cannot prove."""
+    return verify.Trust(signer_key(site), authority_of(site))
 
 
 def notary_of(site: Site) -> Notary:

@@ -61,9 +61,8 @@ def stamp(settings: Timestamps, folder: Path, signature: Path) -> bytes:
 
 
 def authority(settings: Timestamps, folder: Path, site: Path) -> Path:
-    """The certificate by which timestamps are verified, PEM."""
+    """The certificate by which timestamps are verified, PEM; a local authority has it since its first one."""
     if settings.url is None:
-        _made(folder)
         return folder / "ca.pem"
     return site / (settings.ca_file or "")
 

@@ -31,6 +31,7 @@ LATEST_TIMESTAMP = timedelta(hours=1)
 """Of the moment that the manifest tells: when it comes later, the moment was written back."""
 CLOCKS = timedelta(minutes=5)
 """How far two clocks may be apart."""
+NOT_GIVEN = "les précédents ne sont pas là"
 PROVED, WRONG, UNPROVED = 0, 1, 3
 
 
@@ -49,6 +50,11 @@ class Found:
         if self.faults or not self.bundles:
             return WRONG
         return UNPROVED if self.unproved else PROVED
+
+    @property
+    def unproved_itself(self) -> list[str]:
+        """What is unproved of the bundles that were given, beside those before them that were not."""
+        return [line for line in self.unproved if not line.endswith(NOT_GIVEN)]
 
     def lines(self) -> list[str]:
         """What a person reads, in French."""
@@ -71,11 +77,19 @@ class Trust:
 
 def verify(folder: Path, trust: Trust) -> Found:
     """Verify one bundle, or a folder of them as a chain."""
-    found = Found()
-    paths = [folder] if (folder / MANIFEST).is_file() else sorted(p for p in folder.iterdir() if p.is_dir())
-    read = [(path, _manifest(path, found)) for path in paths if not path.name.startswith(".")]
-    if not read:
+    if (folder / MANIFEST).is_file():
+        return verify_all([folder], trust)
+    there = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    found = verify_all(there, trust)
+    if not there:
         found.faults.append(f"{folder} : aucun dossier de preuves")
+    return found
+
+
+def verify_all(paths: list[Path], trust: Trust) -> Found:
+    """Verify bundles that follow each other in a chain."""
+    found = Found()
+    read = [(path, _manifest(path, found)) for path in paths]
     for path, manifest in read:
         if manifest is not None:
             _files(path, manifest, found)
@@ -117,7 +131,7 @@ def sha256(path: Path) -> str:
 
 
 def _signature(path: Path, trust: Trust, found: Found) -> None:
-    if trust.key is None:
+    if trust.key is None or not trust.key.is_file():
         found.unproved.append(
             f"{path.name} : signature non vérifiée, la clé publique du signataire manque (--key)"
         )
@@ -140,7 +154,7 @@ def _timestamp(path: Path, manifest: dict[str, Any], trust: Trust, found: Found)
     if not reply.is_file():
         found.faults.append(f"{path.name} : horodatage manquant")
         return
-    if trust.tsa_ca is None:
+    if trust.tsa_ca is None or not trust.tsa_ca.is_file():
         found.unproved.append(f"{path.name} : horodatage non vérifié, l’autorité manque (--tsa-ca)")
     else:
         words: list[str | Path] = [
@@ -209,7 +223,7 @@ def _link(
         if (number == 1) != (previous is None):
             found.faults.append(f"{path.name} : début de chaîne incohérent (numéro {number})")
         elif number > 1:
-            found.unproved.append(f"{path.name} : numéro {number}, les précédents ne sont pas là")
+            found.unproved.append(f"{path.name} : numéro {number}, {NOT_GIVEN}")
         return
     if number != int(before[1]["number"]) + 1:
         found.faults.append(f"{path.name} : numéro {number} après le numéro {before[1]['number']}")

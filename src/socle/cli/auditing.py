@@ -251,7 +251,10 @@ def report(
 ) -> None:
     """Write an audit as an auditor reads it: French page, PDF, grid (ODS, CSV), OSCAL, JUnit, SARIF…
 
-    Exit codes: 1 there is no bundle yet, 4 a library that PDF files need is missing.
+    It is verified first: what is wrong gets no report, what could not be proved is told in it.
+
+    Exit codes: 1 there is no bundle yet, or it is not what was signed for this site, 4 a library that PDF
+    files need is missing.
     """
     from socle.audit.report import FORMS, write  # noqa: PLC0415 - loads slowly
     from socle.audit.report.of_bundle import content_of  # noqa: PLC0415 - beside its parts
@@ -267,7 +270,10 @@ def report(
             exit_code=ExitCode.USAGE,
         )
     with err.status("writing"):
-        written = write(folder, content_of(site, bundle), form or FORMS)
+        shown = content_of(site, bundle)
+        written = write(folder, shown, form or FORMS)
+    for line in shown.unproved:
+        err.print(f"NON PROUVÉ  {line}", markup=False, highlight=False, soft_wrap=True)
     if given.json:
         out.print_json(data={name: str(path) for name, path in written.items()})
         return

@@ -40,7 +40,7 @@ def kept(site: Site, path: Path, trust: verify.Trust) -> dict[str, Any]:
     """One audit: when its facts were read, whether it is proved, which hosts it did not reach."""
     found = verify.verify(path, trust)
     # Alone, a bundle cannot prove those before it; its own parts, signature and timestamp are what is asked.
-    unproved = [line for line in found.unproved if "les précédents" not in line]
+    unproved = found.unproved_itself
     try:
         moment = bundle.moment_of(path).isoformat()
         read = bundle.read_facts(path / bundle.FACTS).of(PROOF)

@@ -24,7 +24,7 @@ def render(shown: Content) -> bytes:
     payload = {
         "framework": "SecNumCloud 3.2",
         "name": f"{shown.title}, {shown.audit.moment:%Y-%m-%d}",
-        "description": "\n".join(shown.audit.limits),
+        "description": "\n".join(shown.limits),
         "requirement_assessments": [_entry(row) for row in shown.rows],
     }
     return json.dumps(payload, indent=1, ensure_ascii=False).encode() + b"\n"

@@ -47,6 +47,7 @@ class Content:
     Args:
         proof: name of the signed bundle and SHA-256 of its manifest; None when nothing was signed.
         past: earlier audits of the same kind, oldest first.
+        unproved: what of the bundles could not be proved, in French.
     """
 
     title: str
@@ -58,6 +59,7 @@ class Content:
     chapters: Mapping[str, str]
     proof: tuple[str, str] | None = None
     past: tuple[Past, ...] = ()
+    unproved: tuple[str, ...] = ()
     judges: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
@@ -110,6 +112,11 @@ class Content:
             if judgement.status in {Status.NON_CONFORME, Status.WAIVED}
         ]
         return tuple(sorted(found, key=lambda one: SEVERITIES.index(one[0].severity)))
+
+    @property
+    def limits(self) -> tuple[str, ...]:
+        """What the report cannot say: first what is not proved of the bundles that it tells of."""
+        return (*(f"Non prouvé : {line}" for line in self.unproved), *self.audit.limits)
 
     @property
     def scope(self) -> dict[str, tuple[str, ...]]:

@@ -132,7 +132,7 @@ def perimeter_of(shown: Content) -> list[tuple[str, str]]:
 def limits_of(shown: Content) -> list[tuple[str, str]]:
     """What the audit cannot say, and what is wrong with the registers that it leant on."""
     audit = shown.audit
-    return [*(("Registre", fault) for fault in audit.faults), *(("Limite", limit) for limit in audit.limits)]
+    return [*(("Registre", fault) for fault in audit.faults), *(("Limite", limit) for limit in shown.limits)]
 
 
 def accounts_of(shown: Content) -> dict[str, list[str]]:
@@ -147,7 +147,7 @@ def scope_of(shown: Content) -> list[tuple[str, str]]:
     """What was judged, when and by what."""
     audit = shown.audit
     proof = (
-        f"{shown.proof[0]}, manifeste SHA-256 {shown.proof[1]}"
+        f"{shown.proof[0]}, manifeste SHA-256 {shown.proof[1]}{' (non prouvé)' if shown.unproved else ''}"
         if shown.proof
         else "aucun : rien n’a été signé"
     )

@@ -35,7 +35,7 @@ def assessment_results(shown: Content) -> bytes:
     result = {
         "uuid": ids.of("result"),
         "title": f"SecNumCloud 3.2, {shown.title}",
-        "description": " ".join(shown.audit.limits),
+        "description": " ".join(shown.limits),
         "start": _time(shown.facts.started),
         "end": _time(shown.facts.ended),
         "reviewed-controls": {
@@ -209,7 +209,7 @@ def _metadata(shown: Content, title: str) -> dict[str, Any]:
         "last-modified": _time(shown.audit.moment),
         "version": shown.audit.tool,
         "oscal-version": VERSION,
-        "remarks": " ".join(shown.audit.limits),
+        "remarks": " ".join(shown.limits),
     }
 
 
