@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import pytest
 
 from socle.audit import bundle, timestamps, verify
 from socle.audit.evaluating import evaluate
+from socle.audit.model import Audit, Fact, Status
 from socle.site.settings import Timestamps
-from tests.unit.openssl_notary import at, chain, checked, notary, openssl
+from tests.unit.audit_golden import one_pass
+from tests.unit.openssl_notary import at, audit_with, chain, checked, edited, notary, openssl, signed_anew
 
 
 def greeted(reply: Path, text: str) -> bytes:
@@ -55,3 +58,108 @@ def test_the_greeting_of_an_authority_is_not_kept(tmp_path: Path, monkeypatch: p
     asked = Timestamps(url="https://tsa.example.org", ca_file="tsa.pem")
     assert timestamps.stamp(asked, tmp_path / "tsa", signature) == plain
     assert {path.name for path in tmp_path.iterdir()} == {"manifest.sig", "reply", "tsa"}
+
+
+def facts_of_another_site(folder: Path) -> None:
+    edited(folder / bundle.FACTS, site="ailleurs")
+
+
+def old_facts(folder: Path) -> None:
+    edited(folder / bundle.FACTS, ended="2026-01-01T00:00:00Z")
+
+
+def verdicts_of_another_kind(folder: Path) -> None:
+    edited(folder / bundle.AUDIT, kind="static")
+
+
+def old_verdicts(folder: Path) -> None:
+    edited(folder / bundle.AUDIT, moment="2026-01-01T00:00:00Z")
+
+
+def a_control_twice(folder: Path) -> None:
+    def change(audit: Audit) -> Audit:
+        first, *rest = audit.judgements
+        green = first.model_copy(update={"status": Status.CONFORME, "findings": (), "reason": None})
+        return audit.model_copy(update={"judgements": (green, first, *rest)})
+
+    audit_with(folder, change)
+
+
+def no_requirement(folder: Path) -> None:
+    edited(folder / bundle.AUDIT, verdicts=None)
+
+
+def another_file(folder: Path) -> None:
+    (folder / "note.txt").write_text("conforme")
+    edited(folder / verify.MANIFEST, files=dict.fromkeys((*verify.CONTENTS, "note.txt"), ""))
+
+
+def a_file_less(folder: Path) -> None:
+    (folder / bundle.JUDGES).unlink()
+    edited(folder / verify.MANIFEST, files=dict.fromkeys(verify.CONTENTS - {bundle.JUDGES}, ""))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        facts_of_another_site,
+        old_facts,
+        verdicts_of_another_kind,
+        old_verdicts,
+        a_control_twice,
+        no_requirement,
+        another_file,
+        a_file_less,
+    ],
+)
+def test_parts_of_another_audit_are_found_though_they_are_signed(
+    tmp_path: Path, change: Callable[[Path], None]
+) -> None:
+    signed_anew(tmp_path, change)
+    found = checked(tmp_path)
+    assert found.code == verify.WRONG
+    assert not any("signature" in fault or "horodat" in fault for fault in found.faults)
+
+
+def test_a_chain_of_two_sites_is_no_chain(tmp_path: Path) -> None:
+    made = notary(tmp_path)
+    for name in ("lab", "ailleurs"):
+        facts = at(datetime.now(UTC)).model_copy(update={"site": name})
+        bundle.write(tmp_path / "chain", facts, evaluate(facts), made)
+    assert any("d’un autre site" in fault for fault in checked(tmp_path).faults)
+
+
+def emptied(audit: Audit) -> Audit:
+    told = [one.model_copy(update={"findings": (), "read": 99}) for one in audit.judgements]
+    return audit.model_copy(update={"judgements": tuple(told)})
+
+
+def invented(audit: Audit) -> Audit:
+    told = [one.model_copy(update={"evidence": ("attestation signée",)}) for one in audit.verdicts]
+    return audit.model_copy(update={"verdicts": tuple(told)})
+
+
+def unlimited(audit: Audit) -> Audit:
+    return audit.model_copy(update={"limits": ()})
+
+
+def turned(audit: Audit) -> Audit:
+    return audit.model_copy(update={"judgements": audit.judgements[::-1]})
+
+
+@pytest.mark.parametrize("change", [emptied, invented, unlimited, turned])
+def test_all_that_is_said_is_replayed_not_only_how_it_ends(
+    tmp_path: Path, change: Callable[[Audit], Audit]
+) -> None:
+    path = chain(tmp_path)[0]
+    assert bundle.same_judges(path)
+    assert bundle.rederived(path) == []
+    audit_with(path, change)
+    assert bundle.rederived(path)
+
+
+def test_facts_are_judged_as_a_bundle_keeps_them() -> None:
+    """A reading of no form of JSON is another one when it is read again."""
+    facts = one_pass([Fact(name="host.system", subject="ctl1", value={"ports": (22, 443), 1: "one"})])
+    assert facts.frozen().facts[0].value == {"ports": [22, 443], "1": "one"}
+    assert facts.frozen().frozen() == facts.frozen()

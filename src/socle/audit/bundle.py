@@ -24,12 +24,23 @@ from socle import __version__, durable, signing
 from socle.audit import controls, requirements
 from socle.audit.evaluating import evaluate
 from socle.audit.model import Audit, Facts
-from socle.audit.verify import MANIFEST, SCHEMA, SIGNATURE, TIMESTAMP, sha256
+from socle.audit.verify import (
+    AUDIT,
+    FACTS,
+    JUDGES,
+    MANIFEST,
+    SCHEMA,
+    SIGNATURE,
+    SIGNER,
+    TIMESTAMP,
+    sha256,
+)
 from socle.errors import ExitCode, SocleError
 from socle.paths import project_root
 
 KEY: Final = signing.AUDIT
-FACTS, AUDIT, JUDGES, SIGNER = "facts.json", "audit.json", "judges.json", "signer.pub"
+RULES: Final = ("evaluating.py", "judging.py", "model.py", "register.py", "verdicts.py", "rules/**/*.py")
+"""What judges beside the controls and requirements, in this package."""
 
 type Stamp = Callable[[Path], bytes]
 
@@ -123,7 +134,7 @@ def read_facts(path: Path) -> Facts:
 
 
 def same_judges(bundle: Path) -> bool:
-    """Whether the controls of this version of the kit are those that judged a bundle."""
+    """Whether the controls and rules of this version of the kit are those that judged a bundle."""
     return bool(json.loads(_content(bundle / JUDGES))["sha256"] == _judges()["sha256"])
 
 
@@ -137,18 +148,30 @@ def rederived(bundle: Path) -> list[str]:
     """
     facts, told = read(bundle)
     again = evaluate(facts)
-    before, now = _statuses(told), _statuses(again)
-    return [
-        f"{name} : {before.get(name, 'absent')} au dossier, {now.get(name, 'absent')} en rejouant"
+    before, now = _parts(told), _parts(again)
+    lines = [
+        f"{name} : {_short(before.get(name))} au dossier, {_short(now.get(name))} en rejouant"
         for name in sorted(before.keys() | now.keys())
         if before.get(name) != now.get(name)
     ]
+    return lines or (["verdicts dans un autre ordre, ou plus d’une fois"] if told != again else [])
 
 
-def _statuses(audit: Audit) -> dict[str, str]:
-    return {j.control: j.status.value for j in audit.judgements} | {
-        v.requirement: v.status.value for v in audit.verdicts
-    }
+def _parts(audit: Audit) -> dict[str, Any]:
+    """All that an audit says, by the name of what it is said of."""
+    told = audit.model_dump(mode="json")
+    judged = {one["control"]: one for one in told.pop("judgements")}
+    return told | judged | {one["requirement"]: one for one in told.pop("verdicts")}
+
+
+def _short(told: Any) -> str:
+    """One part in a line: its status first, so that who reads knows what it is about."""
+    if told is None:
+        return "absent"
+    if not isinstance(told, dict):
+        return json.dumps(told, ensure_ascii=False)
+    rest = {key: value for key, value in told.items() if value and key not in {"control", "requirement"}}
+    return f"{rest.pop('status')} {json.dumps(rest, ensure_ascii=False)}"
 
 
 def _fill(draft: Path, facts: Facts, audit: Audit, link: _Link, notary: Notary) -> None:
@@ -174,11 +197,12 @@ def _fill(draft: Path, facts: Facts, audit: Audit, link: _Link, notary: Notary) 
 
 
 def _judges() -> dict[str, Any]:
-    """What judged: version, commit, lock, and a digest of all controls and requirements."""
+    """What judged: version, commit, lock, and a digest of all controls, requirements and rules."""
     root = project_root()
-    judged = {
+    judged: dict[str, dict[str, Any]] = {
         "controls": {name: c.model_dump(mode="json") for name, c in controls.load().items()},
         "requirements": {name: r.model_dump(mode="json") for name, r in requirements.load().items()},
+        "rules": _rules(),
     }
     text = json.dumps(judged, sort_keys=True, ensure_ascii=False)
     lock = root / "requirements.lock"
@@ -190,6 +214,13 @@ def _judges() -> dict[str, Any]:
         "requirements": len(judged["requirements"]),
         "sha256": hashlib.sha256(text.encode()).hexdigest(),
     }
+
+
+def _rules() -> dict[str, str]:
+    """The SHA-256 of each file of code that judges."""
+    here = Path(__file__).parent
+    found = {path for pattern in RULES for path in here.glob(pattern)}
+    return {str(path.relative_to(here)): sha256(path) for path in sorted(found)}
 
 
 def commit(root: Path) -> str | None:

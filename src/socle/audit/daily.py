@@ -87,7 +87,7 @@ def _tell(site: Site, lines: Sequence[str], journal: Path) -> None:
 
 
 def _run(site: Site, tell: Tell) -> Day:
-    facts = collect(site, "live", tell=tell)
+    facts = collect(site, "live", tell=tell).frozen()
     audit = evaluate(facts)
     chain = notary.chain_of(site)
     made = bundle.write(chain, facts, audit, notary.notary_of(site))

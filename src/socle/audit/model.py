@@ -141,6 +141,10 @@ class Facts(_Record):
     expected: dict[str, tuple[str, ...]] = {}
     facts: tuple[Fact, ...] = ()
 
+    def frozen(self) -> Facts:
+        """The same facts as a bundle keeps them: a rule replayed on these reads what it read before."""
+        return Facts.model_validate_json(self.model_dump_json())
+
     def of(self, name: str) -> dict[str, Fact]:
         """The readings of a fact by subject."""
         return {fact.subject: fact for fact in self.facts if fact.name == name}

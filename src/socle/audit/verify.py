@@ -4,8 +4,9 @@
     python3 verify.py FOLDER --key audit.pub [--tsa-ca tsa-ca.pem] [--head SHA256]
 
 FOLDER holds bundles, or is one. Each is a folder with ``manifest.json``, its signature ``manifest.sig``
-(ECDSA P-384 over SHA-384, DER), its timestamp ``timestamp.tsr`` (RFC 3161) and the files that the manifest
-names with their SHA-256. Each manifest holds its number and the SHA-256 of the manifest before it.
+(ECDSA P-384 over SHA-384, DER), its timestamp ``timestamp.tsr`` (RFC 3161) and four files that the manifest
+names with their SHA-256. Facts and verdicts have the manifest's site, kind and moment. Each manifest holds
+its number and the SHA-256 of the manifest before it.
 
 Exit codes: 0 all of it is proved; 1 something is wrong; 3 nothing is wrong, but something could not be
 proved, because the key of the signer or the authority of the timestamps was not given.
@@ -26,6 +27,10 @@ from typing import Any
 
 MANIFEST, SIGNATURE, TIMESTAMP = "manifest.json", "manifest.sig", "timestamp.tsr"
 PROOFS = {MANIFEST, SIGNATURE, TIMESTAMP}
+FACTS, AUDIT, JUDGES, SIGNER = "facts.json", "audit.json", "judges.json", "signer.pub"
+CONTENTS = {FACTS, AUDIT, JUDGES, SIGNER}
+MOMENTS = {FACTS: "ended", AUDIT: "moment"}
+"""What the manifest's moment is called there."""
 SCHEMA = 1
 LATEST_TIMESTAMP = timedelta(hours=1)
 """Of the moment that the manifest tells: when it comes later, the moment was written back."""
@@ -106,6 +111,7 @@ def _manifest(path: Path, found: Found) -> dict[str, Any] | None:
         if manifest["schema"] != SCHEMA:
             found.faults.append(f"{path.name} : version {manifest['schema']} du manifeste, attendu {SCHEMA}")
             return None
+        str(manifest["site"]), str(manifest["kind"])
         int(manifest["number"]), datetime.fromisoformat(manifest["moment"]), dict(manifest["files"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         found.faults.append(f"{path.name} : manifeste illisible ({type(error).__name__})")
@@ -115,6 +121,8 @@ def _manifest(path: Path, found: Found) -> dict[str, Any] | None:
 
 def _files(path: Path, manifest: dict[str, Any], found: Found) -> None:
     there = {str(file.relative_to(path)) for file in path.rglob("*") if not file.is_dir()}
+    for name in sorted(manifest["files"].keys() ^ CONTENTS):
+        found.faults.append(f"{path.name} : le manifeste doit nommer {', '.join(sorted(CONTENTS))} ({name})")
     for name in sorted(there - PROOFS - manifest["files"].keys()):
         found.faults.append(f"{path.name}/{name} : fichier qui n’est pas au manifeste")
     for name, wanted in sorted(manifest["files"].items()):
@@ -122,6 +130,27 @@ def _files(path: Path, manifest: dict[str, Any], found: Found) -> None:
             found.faults.append(f"{path.name}/{name} : fichier manquant")
         elif sha256(path / name) != wanted:
             found.faults.append(f"{path.name}/{name} : contenu modifié (empreinte différente)")
+        elif name in {FACTS, AUDIT}:
+            _bound(path / name, manifest, found)
+
+
+def _bound(file: Path, manifest: dict[str, Any], found: Found) -> None:
+    """Facts and verdicts are of the audit that the manifest tells, and judge each control once."""
+    where = f"{file.parent.name}/{file.name}"
+    try:
+        told = json.loads(file.read_bytes())
+        own = (told["site"], told["kind"], datetime.fromisoformat(told[MOMENTS[file.name]]))
+        judged = [one["control"] for one in told["judgements"]] if file.name == AUDIT else []
+        judged += [one["requirement"] for one in told["verdicts"]] if file.name == AUDIT else []
+    except (ValueError, KeyError, TypeError) as error:
+        found.faults.append(f"{where} : contenu illisible ({type(error).__name__})")
+        return
+    if own != (manifest["site"], manifest["kind"], datetime.fromisoformat(manifest["moment"])):
+        found.faults.append(
+            f"{where} : d’un autre site, d’un autre genre ou d’un autre moment que le manifeste"
+        )
+    for name in sorted({str(name) for name in judged if judged.count(name) > 1}):
+        found.faults.append(f"{where} : {name} y est jugé deux fois")
 
 
 def sha256(path: Path) -> str:
@@ -229,6 +258,8 @@ def _link(
         found.faults.append(f"{path.name} : numéro {number} après le numéro {before[1]['number']}")
     if previous != sha256(before[0] / MANIFEST):
         found.faults.append(f"{path.name} : ne suit pas {before[0].name} (chaîne rompue)")
+    if manifest["site"] != before[1]["site"]:
+        found.faults.append(f"{path.name} : d’un autre site que {before[0].name}, qui le précède")
     if datetime.fromisoformat(manifest["moment"]) < datetime.fromisoformat(before[1]["moment"]):
         found.faults.append(f"{path.name} : antérieur à {before[0].name}, qui le précède")
 

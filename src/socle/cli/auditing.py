@@ -295,6 +295,7 @@ def _run(context: typer.Context, kind: Kind, file: Path | None, keep: bool, *, p
         from socle.audit.probe import with_probes  # noqa: PLC0415 - as above
 
         read = with_probes(read, probed)
+    read = read.frozen()
     if file:
         file.write_text(read.model_dump_json(indent=1) + "\n", encoding="utf-8")
     result = evaluate(read)

@@ -43,7 +43,7 @@ def kept(site: Site, path: Path, trust: verify.Trust) -> dict[str, Any]:
     unproved = found.unproved_itself
     try:
         moment = bundle.moment_of(path).isoformat()
-        read = bundle.read_facts(path / bundle.FACTS).of(PROOF)
+        read = bundle.read_facts(path / verify.FACTS).of(PROOF)
     except (SocleError, ValueError, KeyError) as error:
         return {"date": "1970-01-01", "proved": False, "why": [str(error)], "unread": sorted(site.hosts)}
     reached = {host for host, fact in read.items() if fact.problem is None}
