@@ -7,6 +7,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from socle.audit import bundle, timestamps, verify
 from socle.audit.evaluating import evaluate
@@ -58,6 +61,45 @@ def test_the_greeting_of_an_authority_is_not_kept(tmp_path: Path, monkeypatch: p
     asked = Timestamps(url="https://tsa.example.org", ca_file="tsa.pem")
     assert timestamps.stamp(asked, tmp_path / "tsa", signature) == plain
     assert {path.name for path in tmp_path.iterdir()} == {"manifest.sig", "reply", "tsa"}
+
+
+def test_a_bundle_outlives_the_certificate_of_its_authority(tmp_path: Path) -> None:
+    """A certificate of one day that ended: openssl signs with it nevertheless, as it did on that day."""
+    made, begin = notary(tmp_path), datetime.now(UTC) - timedelta(days=3)
+    signature, authority = tmp_path / "manifest.sig", tmp_path / "tsa/ca.pem"
+    signature.write_bytes(b"signature")
+    made.stamp(signature)
+    short_lived(tmp_path / "tsa", begin)
+    reply = tmp_path / "timestamp.tsr"
+    reply.write_bytes(made.stamp(signature))
+    assert not verify._stamped_by(authority, tmp_path, datetime.now(UTC))
+    assert verify._stamped_by(authority, tmp_path, begin + timedelta(hours=1))
+    assert not verify._stamped_by(authority, tmp_path, begin - timedelta(hours=1))
+
+
+def short_lived(folder: Path, begin: datetime) -> None:
+    """Replace the certificates of a local authority: that of its signer runs for a day."""
+
+    def name(text: str) -> x509.Name:
+        return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)])
+
+    def certificate(subject: str, key: ec.EllipticCurvePublicKey, days: int) -> x509.CertificateBuilder:
+        return (
+            x509.CertificateBuilder(name("A"), name(subject), key, x509.random_serial_number())
+            .not_valid_before(begin)
+            .not_valid_after(begin + timedelta(days=days))
+            .add_extension(x509.BasicConstraints(subject == "A", None), critical=True)
+        )
+
+    own, key = (ec.generate_private_key(ec.SECP384R1()) for _ in range(2))
+    stamping = x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.TIME_STAMPING])
+    of_signer = certificate("T", key.public_key(), 1).add_extension(stamping, critical=True)
+    for file, made in (("ca.pem", certificate("A", own.public_key(), 3650)), ("tsa.pem", of_signer)):
+        pem = made.sign(own, hashes.SHA384()).public_bytes(serialization.Encoding.PEM)
+        (folder / file).write_bytes(pem)
+    plain = serialization.NoEncryption()
+    form = serialization.PrivateFormat.PKCS8
+    (folder / "tsa.key").write_bytes(key.private_bytes(serialization.Encoding.PEM, form, plain))
 
 
 def facts_of_another_site(folder: Path) -> None:

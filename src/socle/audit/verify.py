@@ -183,30 +183,26 @@ def _timestamp(path: Path, manifest: dict[str, Any], trust: Trust, found: Found)
     if not reply.is_file():
         found.faults.append(f"{path.name} : horodatage manquant")
         return
-    if trust.tsa_ca is None or not trust.tsa_ca.is_file():
-        found.unproved.append(f"{path.name} : horodatage non vérifié, l’autorité manque (--tsa-ca)")
-    else:
-        words: list[str | Path] = [
-            "ts",
-            "-verify",
-            "-data",
-            path / SIGNATURE,
-            "-in",
-            reply,
-            "-CAfile",
-            trust.tsa_ca,
-        ]
-        if not _openssl(*words)[0]:
-            found.faults.append(f"{path.name} : horodatage faux")
-            return
     stamped, moment = stamped_at(reply), datetime.fromisoformat(manifest["moment"])
     if stamped is None:
         found.faults.append(f"{path.name} : horodatage illisible, ou qui dit plus que ce qui est signé")
-    elif not moment - CLOCKS <= stamped <= moment + LATEST_TIMESTAMP:
+        return
+    if trust.tsa_ca is None or not trust.tsa_ca.is_file():
+        found.unproved.append(f"{path.name} : horodatage non vérifié, l’autorité manque (--tsa-ca)")
+    elif not _stamped_by(trust.tsa_ca, path, stamped):
+        found.faults.append(f"{path.name} : horodatage faux")
+        return
+    if not -CLOCKS <= stamped - moment <= LATEST_TIMESTAMP:
         found.faults.append(
             f"{path.name} : daté du {moment:%d/%m/%Y %H:%M:%S} mais horodaté le "
             f"{stamped:%d/%m/%Y %H:%M:%S} (UTC)"
         )
+
+
+def _stamped_by(authority: Path, path: Path, stamped: datetime) -> bool:
+    """Whether the authority signed it, with a certificate that ran on that day; it may have ended since."""
+    then: list[str | Path] = ["-attime", str(int(stamped.timestamp())), "-CAfile", authority]
+    return _openssl("ts", "-verify", *then, "-data", path / SIGNATURE, "-in", path / TIMESTAMP)[0]
 
 
 def stamped_at(reply: Path) -> datetime | None:
