@@ -42,6 +42,9 @@ KEY: Final = signing.AUDIT
 RULES: Final = ("evaluating.py", "judging.py", "model.py", "register.py", "verdicts.py", "rules/**/*.py")
 """What judges beside the controls and requirements, in this package."""
 
+UNREPLAYED: Final = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What the registers of facts of an unexpected form raise; rules know such readings by themselves."""
+
 type Stamp = Callable[[Path], bytes]
 
 
@@ -155,6 +158,14 @@ def rederived(bundle: Path) -> list[str]:
         if before.get(name) != now.get(name)
     ]
     return lines or (["verdicts dans un autre ordre, ou plus d’une fois"] if told != again else [])
+
+
+def replayed(bundle: Path) -> list[str] | None:
+    """As ``rederived``, of a bundle that may hold anything; None when other controls or rules judged it."""
+    try:
+        return rederived(bundle) if same_judges(bundle) else None
+    except (SocleError, *UNREPLAYED) as error:
+        return [f"ne se rejoue pas ({type(error).__name__})"]
 
 
 def _parts(audit: Audit) -> dict[str, Any]:

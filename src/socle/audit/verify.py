@@ -17,13 +17,17 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
 import re
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unicodedata import category
 
 MANIFEST, SIGNATURE, TIMESTAMP = "manifest.json", "manifest.sig", "timestamp.tsr"
 PROOFS = {MANIFEST, SIGNATURE, TIMESTAMP}
@@ -36,6 +40,8 @@ LATEST_TIMESTAMP = timedelta(hours=1)
 """Of the moment that the manifest tells: when it comes later, the moment was written back."""
 CLOCKS = timedelta(minutes=5)
 """How far two clocks may be apart."""
+HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+"""Categories of characters that have no shape, but may move a cursor, turn the direction or end a line."""
 NOT_GIVEN = "les précédents ne sont pas là"
 PROVED, WRONG, UNPROVED = 0, 1, 3
 
@@ -47,6 +53,8 @@ class Found:
     faults: list[str] = field(default_factory=list)
     unproved: list[str] = field(default_factory=list)
     bundles: list[str] = field(default_factory=list)
+    sound: list[str] = field(default_factory=list)
+    """Bundles in which nothing is wrong by themselves."""
     head: str = ""
 
     @property
@@ -82,45 +90,107 @@ class Trust:
 
 def verify(folder: Path, trust: Trust) -> Found:
     """Verify one bundle, or a folder of them as a chain."""
-    if (folder / MANIFEST).is_file():
-        return verify_all([folder], trust)
-    there = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    found = verify_all(there, trust)
-    if not there:
-        found.faults.append(f"{folder} : aucun dossier de preuves")
-    return found
+    folder = Path(os.path.realpath(folder))
+    try:
+        if (folder / MANIFEST).is_file():
+            return verify_all([folder], trust)
+        listed = [path for path in folder.iterdir() if path.is_symlink() or path.is_dir()]
+    except OSError as error:
+        return Found([plain(f"{folder} : illisible ({type(error).__name__})")])
+    there = sorted(path for path in listed if not path.name.startswith("."))
+    return verify_all(there, trust) if there else Found([plain(f"{folder} : aucun dossier de preuves")])
 
 
 def verify_all(paths: list[Path], trust: Trust) -> Found:
     """Verify bundles that follow each other in a chain."""
-    found = Found()
-    read = [(path, _manifest(path, found)) for path in paths]
-    for path, manifest in read:
-        if manifest is not None:
-            _files(path, manifest, found)
-            _signature(path, trust, found)
-            _timestamp(path, manifest, trust, found)
-            found.bundles.append(path.name)
-    _chain([(path, manifest) for path, manifest in read if manifest is not None], trust, found)
+    found, read = Found(), []
+    for path in paths:
+        before = len(found.faults)
+        try:
+            manifest = _manifest(path, found) if _regular(path, found) else None
+            if manifest is not None:
+                _files(path, manifest, found)
+                _signature(path, trust, found)
+                _timestamp(path, manifest, trust, found)
+                read.append((path, manifest))
+        except OSError as error:
+            found.faults.append(f"{path.name} : illisible ({type(error).__name__})")
+        if len(found.faults) == before:
+            found.sound.append(path.name)
+    _chain(read, trust, found)
+    found.bundles = [plain(path.name) for path, _manifest in read]
+    found.faults, found.unproved = [*map(plain, found.faults)], [*map(plain, found.unproved)]
     return found
+
+
+def plain(text: str) -> str:
+    """A line that does to a screen nothing but show: names and values of bundles are anybody's."""
+    return "".join("\ufffd" if category(char) in HIDDEN else char for char in text)
+
+
+def _regular(path: Path, found: Found) -> bool:
+    """Whether a bundle is a folder of files: what a link leads to can change, a pipe may never end."""
+    entries = [] if path.is_symlink() else sorted(path.iterdir())
+    wrong = [f"{path.name}/{one.name}" for one in entries if one.is_symlink() or not one.is_file()]
+    wrong += [path.name] if path.is_symlink() else []
+    found.faults += [f"{name} : lien, répertoire ou fichier spécial" for name in wrong]
+    return not wrong
+
+
+def strict(content: bytes) -> Any:
+    """JSON of which every reader understands the same: no name twice in an object, no number without end.
+
+    Raises:
+        ValueError: it is not.
+    """
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len(dict(pairs)) != len(pairs):
+            raise ValueError("twice")
+        return dict(pairs)
+
+    def never(constant: str) -> Any:
+        raise ValueError(constant)
+
+    try:
+        return json.loads(content.decode("utf-8"), object_pairs_hook=once, parse_constant=never)
+    except RecursionError as error:
+        raise ValueError("too deep") from error
 
 
 def _manifest(path: Path, found: Found) -> dict[str, Any] | None:
     try:
-        manifest = json.loads((path / MANIFEST).read_text("utf-8"))
+        manifest = strict((path / MANIFEST).read_bytes())
         if manifest["schema"] != SCHEMA:
             found.faults.append(f"{path.name} : version {manifest['schema']} du manifeste, attendu {SCHEMA}")
             return None
-        str(manifest["site"]), str(manifest["kind"])
-        int(manifest["number"]), datetime.fromisoformat(manifest["moment"]), dict(manifest["files"])
+        wrong = [name for name, is_right in FORM.items() if not is_right(manifest[name])]
     except (OSError, ValueError, KeyError, TypeError) as error:
         found.faults.append(f"{path.name} : manifeste illisible ({type(error).__name__})")
+        return None
+    if wrong:
+        found.faults.append(f"{path.name} : valeur inattendue au manifeste ({', '.join(wrong)})")
         return None
     return dict(manifest)
 
 
+def _is_moment(told: object) -> bool:
+    return isinstance(told, str) and datetime.fromisoformat(told).utcoffset() is not None
+
+
+FORM: dict[str, Callable[[Any], bool]] = {
+    "number": lambda told: type(told) is int and told > 0,
+    "previous": lambda told: told is None or isinstance(told, str),
+    "site": lambda told: isinstance(told, str),
+    "kind": lambda told: told in {"static", "live"},
+    "moment": _is_moment,
+    "files": lambda told: isinstance(told, dict) and all(isinstance(one, str) for one in told.values()),
+}
+"""What a manifest holds; others may know more of it, but not less."""
+
+
 def _files(path: Path, manifest: dict[str, Any], found: Found) -> None:
-    there = {str(file.relative_to(path)) for file in path.rglob("*") if not file.is_dir()}
+    there = {file.name for file in path.iterdir()}
     for name in sorted(manifest["files"].keys() ^ CONTENTS):
         found.faults.append(f"{path.name} : le manifeste doit nommer {', '.join(sorted(CONTENTS))} ({name})")
     for name in sorted(there - PROOFS - manifest["files"].keys()):
@@ -138,18 +208,16 @@ def _bound(file: Path, manifest: dict[str, Any], found: Found) -> None:
     """Facts and verdicts are of the audit that the manifest tells, and judge each control once."""
     where = f"{file.parent.name}/{file.name}"
     try:
-        told = json.loads(file.read_bytes())
+        told = strict(file.read_bytes())
         own = (told["site"], told["kind"], datetime.fromisoformat(told[MOMENTS[file.name]]))
-        judged = [one["control"] for one in told["judgements"]] if file.name == AUDIT else []
-        judged += [one["requirement"] for one in told["verdicts"]] if file.name == AUDIT else []
+        judged = [str(one["control"]) for one in told["judgements"]] if file.name == AUDIT else []
+        judged += [str(one["requirement"]) for one in told["verdicts"]] if file.name == AUDIT else []
     except (ValueError, KeyError, TypeError) as error:
         found.faults.append(f"{where} : contenu illisible ({type(error).__name__})")
         return
     if own != (manifest["site"], manifest["kind"], datetime.fromisoformat(manifest["moment"])):
-        found.faults.append(
-            f"{where} : d’un autre site, d’un autre genre ou d’un autre moment que le manifeste"
-        )
-    for name in sorted({str(name) for name in judged if judged.count(name) > 1}):
+        found.faults.append(f"{where} : site, genre ou moment autre que celui du manifeste")
+    for name in sorted(name for name, times in Counter(judged).items() if times > 1):
         found.faults.append(f"{where} : {name} y est jugé deux fois")
 
 

@@ -191,12 +191,13 @@ def verify(
         raise SocleError("no bundles are there", where=str(folder), write="run `socle audit live` first")
     found = offline.verify(folder, offline.Trust(key, tsa_ca, head))
     if rederive:
-        paths = [folder] if (folder / offline.MANIFEST).is_file() else bundle.bundles(folder)
-        for path in paths:
-            if bundle.same_judges(path):
-                found.faults += [f"{path.name} : {line}" for line in bundle.rederived(path)]
+        alone = (folder / offline.MANIFEST).is_file()
+        for name in found.sound:
+            again = bundle.replayed(folder if alone else folder / name)
+            if again is None:
+                found.unproved.append(f"{name} : non rejoué, jugé par les contrôles d’une autre version")
             else:
-                found.unproved.append(f"{path.name} : non rejoué, jugé par les contrôles d’une autre version")
+                found.faults += [offline.plain(f"{name} : {line}") for line in again]
     if given.json:
         out.print_json(data={**asdict(found), "code": found.code})
     else:
