@@ -8,6 +8,7 @@ from typing import Any, Final
 from socle.audit.model import Control, Facts, Finding, Judgement, Status
 from socle.audit.rules import RULES, Others
 from socle.audit.rules.registry import Unreadable
+from socle.audit.verify import plain
 
 NOT_ASKED: Final = "lecture non faite"
 """Of a fact that this kind of audit does not read, in a judgement's reason."""
@@ -94,9 +95,9 @@ def _judge(control: Control, index: _Index) -> Judgement:
 def _findings(control: Control, subject: str, value: Any, others: Others) -> Iterable[Finding]:
     return [
         Finding(
-            subject=f"{subject} — {deviation.place}" if deviation.place else subject,
-            expected=deviation.expected,
-            found=deviation.found,
+            subject=_plain(f"{subject} — {deviation.place}" if deviation.place else subject),
+            expected=_plain(deviation.expected),
+            found=_plain(deviation.found),
         )
         for deviation in RULES[control.rule](value, control.expect, others)
     ]
@@ -107,7 +108,10 @@ def _told(unread: Iterable[tuple[str, str]]) -> str | None:
     subjects: dict[str, list[str]] = {}
     for subject, why in dict.fromkeys(unread):
         subjects.setdefault(why, []).append(subject)
-    return (
-        " ; ".join(f"{', '.join(names)} : {why}".removeprefix(" : ") for why, names in subjects.items())
-        or None
-    )
+    told = " ; ".join(f"{', '.join(names)} : {why}".removeprefix(" : ") for why, names in subjects.items())
+    return _plain(told) or None
+
+
+def _plain(text: str) -> str:
+    """What was read, without what would move the cursor of who reads it: it could hide a line."""
+    return "\n".join(map(plain, text.split("\n")))

@@ -125,7 +125,7 @@ def verify_all(paths: list[Path], trust: Trust) -> Found:
 
 def plain(text: str) -> str:
     """A line that does to a screen nothing but show: names and values of bundles are anybody's."""
-    return "".join("\ufffd" if category(char) in HIDDEN else char for char in text)
+    return "".join("\ufffd" if category(char) in HIDDEN and char != "\t" else char for char in text)
 
 
 def _regular(path: Path, found: Found) -> bool:

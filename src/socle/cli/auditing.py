@@ -17,6 +17,7 @@ from socle.audit import controls as control_files
 from socle.audit import requirements as requirement_file
 from socle.audit.coverage import matrix
 from socle.audit.model import Audit, Facts, Judgement, Status, Verdict
+from socle.audit.verify import plain
 from socle.cli.app import app, err, examples, options, out
 from socle.cli.mutating import mutations
 from socle.errors import ExitCode, SocleError
@@ -329,7 +330,7 @@ def show(result: Audit) -> None:
     if rest:
         out.print(_judgements(rest))
     for fault in result.faults:
-        out.print(fault, style="bold red", markup=False, highlight=False, soft_wrap=True)
+        out.print(plain(fault), style="bold red", markup=False, highlight=False, soft_wrap=True)
     counted = Counter(judgement.status for judgement in result.judgements)
     out.print(", ".join(f"{counted[status]} {status.value}" for status in Status if counted[status]))
     for limit in result.limits:
@@ -353,6 +354,7 @@ def _judgements(judgements: list[Judgement]) -> Table:
         lines = [f"{f.subject} : attendu {f.expected}, trouvé {f.found}" for f in judgement.findings[:5]]
         if len(judgement.findings) > len(lines):
             lines.append(f"et {len(judgement.findings) - len(lines)} autres écarts")
-        text = "\n".join([*lines, *([judgement.reason] if judgement.reason else [])])
+        lines += [judgement.reason] if judgement.reason else []
+        text = "\n".join(plain(part) for line in lines for part in line.split("\n"))
         table.add_row(judgement.control, Text(judgement.status.value, style=STYLES[judgement.status]), text)
     return table

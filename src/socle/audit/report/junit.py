@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
+from typing import Final
 
 from socle.audit.model import Judgement, Status
 from socle.audit.report.content import Content
+
+FORBIDDEN: Final = re.compile("[^\t\n\u0020-\u007e\u0085\u00a0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def render(shown: Content) -> bytes:
@@ -46,5 +50,5 @@ def _result(case: ET.Element, judgement: Judgement, title: str) -> None:
 
 
 def _clean(text: str) -> str:
-    """Text without the characters that XML 1.0 cannot hold."""
-    return "".join(char if char in "\t\n" or ord(char) >= ord(" ") else "�" for char in text)
+    """Text without the characters that XML 1.0 cannot hold (2.2, Char), nor those that move a cursor."""
+    return FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", text)
