@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -151,3 +152,75 @@ def test_what_is_wrong_is_not_replayed(path: Path, monkeypatch: pytest.MonkeyPat
 def replayed(place: Path) -> Any:
     trust = ["--key", str(place / "audit.pub"), "--tsa-ca", str(place / "tsa/ca.pem")]
     return CliRunner().invoke(app, ["audit", "verify", str(place / "chain"), "--rederive", *trust])
+
+
+FILES = (*sorted(verify.CONTENTS), verify.MANIFEST, verify.SIGNATURE, verify.TIMESTAMP)
+SAMPLE = 6
+"""How often each file is changed in each manner: all of it lasts some seconds."""
+
+
+def other_bytes(content: bytes, chance: random.Random) -> Iterator[bytes]:
+    """The content with one byte that is another one, that is gone, or that is too many."""
+    for _ in range(SAMPLE):
+        at = chance.randrange(len(content))
+        other = bytes([content[at] ^ chance.randrange(1, 256)])
+        yield content[:at] + chance.choice((other, b"", other + content[at : at + 1])) + content[at + 1 :]
+    yield content[:-1]
+    yield content + b"\n"
+
+
+def other_values(content: bytes, chance: random.Random) -> Iterator[bytes]:
+    """The JSON with one value, somewhere in it, that is another one or is gone."""
+    for _ in range(SAMPLE):
+        told = place = json.loads(content)
+        while True:
+            key = chance.choice([*place] if isinstance(place, dict) else range(len(place)))
+            if not place[key] or not isinstance(place[key], dict | list) or chance.random() < 0.2:
+                break
+            place = place[key]
+        was, values = place[key], [None, True, -1, 1e400, "", "\udc80", [], {}, [[]], "conforme"]
+        if chance.random() < 0.2:
+            del place[key]
+        else:
+            place[key] = chance.choice([one for one in values if one != was or type(one) is not type(was)])
+        yield json.dumps(told).encode()
+
+
+@pytest.fixture
+def remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What openssl said of the same files before: it is most of the time that a sample takes."""
+    known: dict[Any, tuple[bool, bytes]] = {}
+    ask = verify._openssl
+
+    def openssl(*words: str | Path, given: bytes = b"") -> tuple[bool, bytes]:
+        told = tuple(
+            word.read_bytes() if isinstance(word, Path) and word.is_file() else str(word) for word in words
+        )
+        if (told, given) not in known:
+            known[told, given] = ask(*words, given=given)
+        return known[told, given]
+
+    monkeypatch.setattr(verify, "_openssl", openssl)
+
+
+@pytest.mark.usefixtures("remembered")
+def test_no_change_of_any_file_is_proved(path: Path) -> None:
+    """A sample, the same every time.
+
+    Nobody signs the envelope of a timestamp, nor the copy of its authority's certificate there, which is not
+    what is trusted: a change of these may pass, with the same signed time.
+    """
+    chance, place = random.Random(32), path.parents[1]  # noqa: S311 - nothing is secret
+    stamped = verify.stamped_at(path / verify.TIMESTAMP)
+    for name in FILES:
+        content = (path / name).read_bytes()
+        changed = [*other_bytes(content, chance)]
+        changed += [*other_values(content, chance)] if name.endswith(".json") else []
+        for other in changed:
+            (path / name).write_bytes(other)
+            same_time = name == verify.TIMESTAMP and verify.stamped_at(path / name) == stamped
+            assert checked(place).code == verify.WRONG or same_time, (name, other)
+        (path / name).unlink()
+        assert checked(place).code == verify.WRONG, name
+        (path / name).write_bytes(content)
+    assert checked(place).code == verify.PROVED
