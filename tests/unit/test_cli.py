@@ -128,6 +128,23 @@ def test_the_lab_wants_root(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     assert capsys.readouterr().err == "the lab needs root; run it with sudo\n"
 
 
+@pytest.mark.parametrize(
+    "command",
+    [["lab", "up"], ["lab", "down"], ["lab", "reset", "--yes"], ["lab", "status"], ["audit", "mutations"]],
+    ids=" ".join,
+)
+def test_what_is_no_lab_is_never_made_nor_deleted(
+    command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    keys = state_dir("modele-gip") / "custodians"
+    keys.mkdir(parents=True)
+    assert run(["--site", str(project_root() / "inventories/modele-gip"), *command]) == ExitCode.USAGE
+    assert capsys.readouterr().err == (
+        "modele-gip: this site is no lab; expected `openbao.custody: test-custodians` in site.yml\n"
+    )
+    assert [path.name for path in state_dir("modele-gip").iterdir()] == ["custodians"]
+
+
 def test_a_second_run_says_who_holds_the_lock(capsys: pytest.CaptureFixture[str]) -> None:
     with lock.hold(state_dir("lab") / "lock"):
         for command in (["deploy"], ["plan"], ["tenant", "apply"]):

@@ -22,14 +22,18 @@ custodians, the stacks' states, the ends of the logs' chains."""
 AUTHORITIES = ("ca.pem", "ssh_user_authority.pub", "known_hosts_authority", "id_ed25519-cert.pub")
 """Files of the state that nodes made anew know nothing of."""
 
-lab_app = typer.Typer(help="The site's nodes as containers on this machine.", no_args_is_help=True)
+lab_app = typer.Typer(
+    help="The nodes of a lab as containers on this machine. Exit code: 2 the site is no lab.",
+    no_args_is_help=True,
+)
 app.add_typer(lab_app, name="lab")
 
 
 def _lab(context: typer.Context) -> Lab:
+    lab = Lab.of(options(context).load())
     if os.geteuid() != 0:
         raise SocleError("the lab needs root", write="run it with sudo", exit_code=ExitCode.PREREQUISITE)
-    return Lab.of(options(context).load())
+    return lab
 
 
 def _tell(line: str) -> None:

@@ -48,8 +48,9 @@ def mutations(
     a kill, the next start repairs it before anything else. --results is written on the way, so that --resume
     goes on where a run was ended or killed.
 
-    Exit code: 12 when something is not repaired, 10 when a control missed its setting or another turned red
-    with it, 11 when a setting could not be broken, its control was not green before, or some are left.
+    Exit code: 2 the site is no lab; 12 when something is not repaired, 10 when a control missed its setting
+    or another turned red with it, 11 when a setting could not be broken, its control was not green before, or
+    some are left.
     """
     # The libraries of collectors take seconds to load.
     from socle.audit import controls as control_files  # noqa: PLC0415

@@ -56,7 +56,19 @@ class Lab:
 
     @classmethod
     def of(cls, site: Site) -> Lab:
-        """The lab that stands for a site's machines."""
+        """The lab that stands for a site's machines.
+
+        Raises:
+            SocleError: the site is no lab: its machines and what this one knows of them are not ours to make
+                and to delete (exit code 2).
+        """
+        if not site.is_lab:
+            raise SocleError(
+                "this site is no lab",
+                where=site.name,
+                expected="`openbao.custody: test-custodians` in site.yml",
+                exit_code=ExitCode.USAGE,
+            )
         return cls(plan_from_site(site, catalogue.load()))
 
     @property

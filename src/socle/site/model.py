@@ -88,6 +88,11 @@ class Site:
         """How OpenBao is named and unsealed."""
         return self.settings.openbao
 
+    @property
+    def is_lab(self) -> bool:
+        """Whether one machine plays the custodians' parts; only a site of containers may say so."""
+        return self.openbao.custody == "test-custodians"
+
     @cached_property
     def images(self) -> Mapping[str, Image]:
         """Guest images by name."""

@@ -57,8 +57,8 @@ def mutate(
         until: nothing is broken after it, a time of ``time.monotonic``.
 
     Raises:
-        SocleError: exit code 5, a deployment is at work; 6, the lab does not run; 1, what was left broken
-            cannot be repaired.
+        SocleError: exit code 2, the site is no lab; 5, a deployment is at work; 6, the lab does not run; 1,
+            what was left broken cannot be repaired.
     """
     started = datetime.now(UTC)
     entered = _nodes(site)
