@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from socle.audit.collect import hosts
 from socle.audit.collect.session import answered, asking
@@ -40,6 +41,17 @@ LINE_OF_GRUB = re.compile(r"^\s*linux\s+\S+\s+root=\S+ ro\s+(.*)$", re.MULTILINE
 SECONDS = 900
 
 
+def people_with_keys() -> str:
+    """The people of the machine's site; its custodians hold their shares by keys of the model's."""
+    folder = project_root() / "inventories/modele-gip"
+    model = yaml.safe_load((folder / "people.yml").read_text("utf-8"))["people"].values()
+    people = yaml.safe_load(PEOPLE)
+    keys = [person["pgp_key"] for person in model if "pgp_key" in person]
+    for login, key in zip(people["custodians"], keys, strict=False):
+        people["people"][login]["pgp_key"] = key
+    return yaml.safe_dump(people)
+
+
 class Hardened:
     """The machine as a host of a site of its own, ready for the role."""
 
@@ -52,7 +64,10 @@ class Hardened:
         able = ", ".join(f"{name}: true" for name in ABLE)
         text = re.sub(r"capabilities: \{.*?\}", f"capabilities: {{{able}}}", inventory.read_text("utf-8"))
         inventory.write_text(text, "utf-8")
-        (self.site / "people.yml").write_text(PEOPLE, "utf-8")
+        settings = self.site / "site.yml"
+        text = settings.read_text("utf-8").replace("custody: test-custodians", "custody: custodians")
+        settings.write_text(text, "utf-8")
+        (self.site / "people.yml").write_text(people_with_keys(), "utf-8")
 
     def begin(self) -> None:
         """Start the machine, and make the site's authority, whose key signs for the deploying account."""
