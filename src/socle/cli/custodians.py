@@ -135,18 +135,27 @@ def unseal(context: typer.Context) -> None:
     tell(f"OpenBao is unsealed on {', '.join(opened)}" if opened else "OpenBao is not sealed")
 
 
-@vault_app.command(epilog=examples("socle vault configure"))
-def configure(context: typer.Context) -> None:
+@vault_app.command(epilog=examples("socle vault configure", "socle vault configure --again"))
+def configure(
+    context: typer.Context,
+    again: Annotated[
+        bool, typer.Option("--again", help="Also when the files are the same: undo what was written by hand.")
+    ] = False,
+) -> None:
     """Bring policies, authorities and logins to what the site's files say, allowed by a quorum of custodians.
 
     The root token that they make lives for the length of this command, in its memory. All root tokens are
-    revoked at its end. Asks for nothing when nothing is to be changed.
+    revoked at its end. Asks for nothing when the site's files have not changed.
+
+    With --again everything is written anew; policies, AppRoles, accounts and identity groups that nobody
+    declared are deleted. It leaves secrets engines, login methods, SSH roles, second factors and settings of
+    mounts that nobody declared: remove those with `bao` and a token of `socle vault break-glass`.
 
     Exit codes: 5 another run holds the lock; 6 OpenBao is sealed or does not answer.
     """
     place = place_of(context)
     with lock.hold(place.state / "lock"):
-        done = vault.configure(place, shares_of(place))
+        done = vault.configure(place, shares_of(place), again=again)
     tell("OpenBao is configured and its root token revoked" if done else "OpenBao is as the files say")
 
 

@@ -13,6 +13,7 @@ from socle.vault import duties, people, pki, ssh, tenant_keys
 from socle.vault.api import plainly
 from socle.vault.ceremony import forget_root_token
 from socle.vault.custody import Shares, shares_of
+from socle.vault.duties import PERSON
 from socle.vault.login import deployer
 from socle.vault.mounts import KV, PKI_ROOT, PKI_SERVICES, TRANSIT
 from socle.vault.place import DEPLOYER, Place
@@ -23,6 +24,16 @@ from socle.vault.seal import cluster_id
 MARKER = "configured.json"
 OF_HOSTS = ("host-", "service-")
 """How the names of policies and AppRoles begin that go when their host does."""
+KEPT = ("root", PERSON)
+"""Policies that are not of the list but belong: OpenBao's own, and the one that people's module writes."""
+UNSAID: dict[str, Any] = {
+    "bind_secret_id": True,
+    "token_explicit_max_ttl": 0,
+    "token_num_uses": 0,
+    "token_period": 0,
+    "token_type": "default",
+}
+"""Settings of an AppRole that no role of ours names: what was written there by hand goes."""
 MOUNTS: dict[str, dict[str, Any]] = {
     KV: {"backend_type": "kv", "options": {"version": "2"}},
     TRANSIT: {"backend_type": "transit"},
@@ -32,21 +43,25 @@ MOUNTS: dict[str, dict[str, Any]] = {
 }
 
 
-def configure(place: Place, shares: Shares | None = None) -> bool:
+def configure(place: Place, shares: Shares | None = None, *, again: bool = False) -> bool:
     """Bring OpenBao to what the site wants; false when it is already there and knows this machine's login.
 
-    The marker holds a hash of everything wanted and the identity of the cluster that has it.
+    The marker holds a hash of everything wanted and the identity of the cluster that has it. What somebody
+    wrote into OpenBao by hand since then it does not know.
 
     Args:
         shares: the custodians who allow it; those whose parts this machine plays when nobody is named.
+        again: whatever the marker says; removes every policy and AppRole that nobody declared, too.
 
     Raises:
         SocleError: sealed, unreachable, or custodians are needed and not there (exit code 6).
     """
-    if is_configured(place) and is_known(place):
+    if not again and is_configured(place) and is_known(place):
         return False
-    with root(place, shares or shares_of(place), "OpenBao must be configured") as speaker, plainly(place):
-        apply(speaker, place)
+    command = "configure --again" if again else "configure"
+    allowing, purpose = shares or shares_of(place), "OpenBao must be configured"
+    with root(place, allowing, purpose, command) as speaker, plainly(place):
+        apply(speaker, place, again=again)
     forget_root_token(place)
     durable.write_json(place.folder / MARKER, _wanted(place))
     return True
@@ -89,14 +104,21 @@ def digest(place: Place) -> str:
     return hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
 
 
-def apply(speaker: Any, place: Place) -> None:
-    """Write everything that is wanted, remove policies and AppRoles of hosts that are gone. Idempotent."""
+def apply(speaker: Any, place: Place, *, again: bool = False) -> None:
+    """Write everything that is wanted, remove policies and AppRoles of hosts that are gone. Idempotent.
+
+    Args:
+        again: what was written by hand goes as well: policies and AppRoles that nobody declared, settings of
+            accounts and rights of identities.
+    """
     _mounts(speaker)
     pki.configure(speaker, place)
     ssh.configure(speaker, place)
-    _policies(speaker, place)
-    _approles(speaker, place)
+    _policies(speaker, place, OF_HOSTS if not again else "")
+    _approles(speaker, place, OF_HOSTS if not again else "")
     people.configure(speaker, place)
+    if again:
+        _people(speaker)
     _deployer_login(speaker, place)
 
 
@@ -109,24 +131,40 @@ def _mounts(speaker: Any) -> None:
         speaker.sys.enable_auth_method("approle")
 
 
-def _policies(speaker: Any, place: Place) -> None:
+def _policies(speaker: Any, place: Place, ours: str | tuple[str, ...]) -> None:
     wanted = {**policies(place), **duties.duties(place)}
     for name, rules in wanted.items():
         speaker.sys.create_or_update_acl_policy(name, text(rules), pretty_print=False)
     for name in speaker.sys.list_acl_policies()["data"]["keys"]:
-        if name.startswith(OF_HOSTS) and name not in wanted:
+        if name.startswith(ours) and name not in wanted and name not in KEPT:
             speaker.sys.delete_acl_policy(name)
 
 
-def _approles(speaker: Any, place: Place) -> None:
+def _approles(speaker: Any, place: Place, ours: str | tuple[str, ...]) -> None:
     wanted = approles(place)
     for name, role in wanted.items():
-        speaker.write_data(f"auth/approle/role/{name}", data=role)
+        speaker.write_data(f"auth/approle/role/{name}", data=UNSAID | role)
     for mount in ("auth/approle/role", f"{PKI_SERVICES}/roles"):
-        listed = speaker.list(mount)
-        for name in listed["data"]["keys"] if listed else []:
-            if name.startswith(OF_HOSTS) and name not in wanted:
+        for name in _names(speaker, mount):
+            if name.startswith(ours) and name not in wanted:
                 speaker.delete(f"{mount}/{name}")
+
+
+def _people(speaker: Any) -> None:
+    """Sessions of accounts as ``enrol`` writes them, locked after failures; identities give no rights."""
+    lockout = {**people.LOCKOUT, "lockout_disable": False}
+    speaker.write_data(f"sys/auth/{people.MOUNT}/tune", data={"user_lockout_config": lockout})
+    for login in _names(speaker, f"auth/{people.MOUNT}/users"):
+        speaker.write_data(f"auth/{people.MOUNT}/users/{login}", data=people.SESSION)
+    for name in _names(speaker, "identity/entity/name"):
+        speaker.write_data(f"identity/entity/name/{name}", data={"policies": []})
+    for name in _names(speaker, "identity/group/name"):
+        speaker.delete(f"identity/group/name/{name}")
+
+
+def _names(speaker: Any, path: str) -> list[str]:
+    listed = speaker.list(path)
+    return list(listed["data"]["keys"]) if listed else []
 
 
 def _deployer_login(speaker: Any, place: Place) -> None:
