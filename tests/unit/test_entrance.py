@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from socle import vault
+from socle import catalogue, vault
 from socle.deploy import certificate
 from socle.deploy.playbook import unreachable
 from socle.errors import ExitCode, SocleError
@@ -26,7 +26,7 @@ from socle.site.entrance import (
     trusted_authority,
     write_settings,
 )
-from socle.vault import ssh
+from socle.vault import remote, ssh
 from socle.vault.place import Place
 from tests.unit.openbao_server import Server
 
@@ -190,3 +190,25 @@ def test_a_key_whose_making_was_killed_is_made_or_completed(
     (opened.state / CERTIFICATE_FILE).unlink()
     (opened.state / f"{KEY_FILE}.pub").unlink()
     assert certificate.come_in(site)
+
+
+def test_what_is_told_after_ssh_fails_is_what_this_machine_ran(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOCLE_STATE", str(tmp_path))
+    place = vault.place_of(site, catalogue.load())
+    node = place.nodes[0]
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/ssh").write_text("#!/bin/sh\necho Connection refused >&2\nexit 255\n")
+    (tmp_path / "bin/ssh").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
+
+    def advice() -> list[str]:
+        with pytest.raises(SocleError) as caught:
+            remote.run(place, node, "true")
+        return [str(caught.value.write), str(unreachable(site, "sec1", "Connection refused").write)]
+
+    assert all("`ssh socle@10.77.0.41`" in told for told in advice())
+    config = state_dir("lab") / SETTINGS_FILE
+    config.touch()
+    assert all(f"`ssh -F {config} sec1`" in told for told in advice())

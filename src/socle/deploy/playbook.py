@@ -18,7 +18,7 @@ from socle.deploy.processes import dies_with_us
 from socle.errors import ExitCode, SocleError
 from socle.paths import project_root, state_dir
 from socle.site import Site
-from socle.site.entrance import user_authority
+from socle.site.entrance import by_hand, user_authority
 
 ANSIBLE = Path(sys.executable).with_name("ansible-playbook")
 POLL_SECONDS = 0.1
@@ -151,11 +151,13 @@ class PlaybookError(SocleError):
 def unreachable(site: Site, name: str, reason: str) -> SocleError:
     """A node that does not answer by SSH: which, where, and what to check."""
     host = site.hosts[name]
-    in_lab = (state_dir(site.name) / "lab").is_dir()
+    state = state_dir(site.name)
+    in_lab = (state / "lab").is_dir()
+    session = by_hand(state, name, host.address, site.settings.deploy_user)
     check = (
         f"see `socle --site {site.name} lab status`, start it with `socle --site {site.name} lab up`"
         if in_lab
-        else f"check that it runs and that `ssh {site.settings.deploy_user}@{host.address}` opens a session"
+        else f"check that it runs and that `{session}` opens a session"
     )
     if "Permission denied" in reason and user_authority(site):
         check = (

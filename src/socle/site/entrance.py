@@ -78,6 +78,12 @@ def write_settings(site: Site) -> None:
     )
 
 
+def by_hand(state: Path, name: str, address: object, user: str) -> str:
+    """What a person types to come in to a node as the kit does: by its settings, once there are some."""
+    config = state / SETTINGS_FILE
+    return f"ssh -F {config} {name}" if config.is_file() else f"ssh {user}@{address}"
+
+
 def user_authority(site: Site) -> str:
     """The public key that signs people's SSH certificates; empty before OpenBao has made it."""
     path = state_dir(site.name) / AUTHORITY_FILE

@@ -6,7 +6,7 @@ import subprocess
 from typing import Protocol
 
 from socle.errors import ExitCode, SocleError
-from socle.site.entrance import reason
+from socle.site.entrance import by_hand, reason
 from socle.vault.place import Place, VaultNode
 
 BOOTSTRAP_CERTIFICATE = "/etc/openbao/tls/bootstrap.crt"
@@ -64,16 +64,16 @@ def run(place: Place, node: Machine, command: str, given: str = "") -> str:
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise _unreachable(node, f"no end after {SECONDS} s") from error
+        raise _unreachable(place, node, f"no end after {SECONDS} s") from error
     if done.returncode != 0:
-        raise _unreachable(node, reason(done.stderr, f"status {done.returncode}"))
+        raise _unreachable(place, node, reason(done.stderr, f"status {done.returncode}"))
     return done.stdout
 
 
-def _unreachable(node: Machine, why: str) -> SocleError:
+def _unreachable(place: Place, node: Machine, why: str) -> SocleError:
     return SocleError(
         f"SSH failed: {why}",
         where=node.name,
-        write=f"check that `ssh {node.address}` works",
+        write=f"check that `{by_hand(place.state, node.name, node.address, place.deploy_user)}` works",
         exit_code=ExitCode.UNREACHABLE,
     )
