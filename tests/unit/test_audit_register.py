@@ -158,6 +158,7 @@ WAIVER_FILE = (project_root() / "inventories/modele-gip/derogations/2026-01-temp
     [
         ("owner: anne.lefevre", "owner: nobody", "`nobody` is nobody of people.yml"),
         ("owner: anne.lefevre", "owner: elise.fontaine", "its owner signed it"),
+        ("5.2.c", "5.2.z", "`5.2.z` is no requirement of SecNumCloud 3.2"),
         ("valid_until: 2027-08-31", "valid_until: 2026-08-31", "it ends before it begins"),
         ("file: documents/politique-de-securite.md", "file: ../../etc/passwd", "is not there"),
         ("sha256: ", "sha256: 0", "64"),
@@ -173,6 +174,22 @@ def test_wrong_evidence_is_told_with_its_line(tmp_path: Path, old: str, new: str
     assert said in str(caught.value)
 
 
+def test_a_document_that_cannot_be_read_is_told_with_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = site_with(tmp_path, "evidence/politique-de-securite.yml", EVIDENCE_FILE)
+    opened = Path.open
+
+    def refused(path: Path, *arguments: Any, **named: Any) -> Any:
+        if path.parent.name == "documents":
+            raise PermissionError(13, "Permission denied")
+        return opened(path, *arguments, **named)
+
+    monkeypatch.setattr(Path, "open", refused)
+    with pytest.raises(SiteErrors, match=r"politique-de-securite.yml:4: `documents/.*` cannot be read"):
+        load(folder)
+
+
 def test_a_document_that_was_changed_after_its_signature_is_told(tmp_path: Path) -> None:
     folder = site_with(tmp_path, "documents/politique-de-securite.md", "autre chose\n")
     with pytest.raises(SiteErrors, match="is not the document that was signed"):
@@ -185,6 +202,7 @@ def test_a_document_that_was_changed_after_its_signature_is_told(tmp_path: Path)
         ("decided_by: elise.fontaine\n", "", "decided_by"),
         ("decided_by: elise.fontaine", "decided_by: anne.lefevre", "the owner of the waiver decided it"),
         ("end: 2027-11-01", "end: 2028-01-01", "longer than twelve months"),
+        ("anssi-bp-028-r58", "ssh-root-logins", "no rule is `ssh-root-logins`"),
         ("applies_to: [sto1, sto2, sto3, sto4]", 'applies_to: ["*"]', "for everything"),
     ],
 )

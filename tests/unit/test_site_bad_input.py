@@ -315,3 +315,13 @@ def test_a_persons_name_is_one_line_in_a_block_too(lab: Path) -> None:
     (lab / "people.yml").write_text(f"{text[:start]}  denis.operator:\n{block}\n{rest}", "utf-8")
     (found,) = errors(lab)
     assert "a name that the system's list of accounts cannot hold" in found
+
+
+def test_a_folder_that_nobody_reads_is_named(lab: Path) -> None:
+    for name in ("dérogations", "Evidence", "documents", "certificates", ".git"):
+        (lab / name).mkdir()
+    expected = "expected derogations/, evidence/, records/, tenants/"
+    assert errors(lab) == [
+        f"lab/Evidence:1: nobody reads a folder of this name; {expected}; rename it to `evidence`",
+        f"lab/dérogations:1: nobody reads a folder of this name; {expected}; rename it to `derogations`",
+    ]

@@ -28,6 +28,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from socle.site.public_key import public_key
+
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
@@ -164,18 +166,6 @@ def _person_name(value: str) -> str:
     return value
 
 
-def _public_key(value: str) -> str:
-    parts = value.split()
-    if len(parts) not in (2, 3) or parts[0] not in {
-        "ssh-ed25519",
-        "sk-ssh-ed25519@openssh.com",
-        "ecdsa-sha2-nistp384",
-        "ssh-rsa",
-    }:
-        raise _fail("not an SSH public key", "the line of a .pub file", "ssh-ed25519 AAAA… name")
-    return value
-
-
 def _pgp_key(value: str) -> str:
     text = value.strip()
     if not (
@@ -236,5 +226,5 @@ Email = Annotated[
 ]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", examples=["64 hexadecimal digits"])]
 Url = Annotated[str, Field(pattern=r"^https?://[^\s]+$", examples=["https://deb.debian.org/debian"])]
-SshKey = Annotated[str, Field(max_length=4096), AfterValidator(_public_key)]
+SshKey = Annotated[str, Field(max_length=4096), AfterValidator(public_key)]
 PgpKey = Annotated[str, Field(max_length=65536), AfterValidator(_pgp_key)]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, Strict, model_validator
+from pydantic import Field, Strict, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from socle.catalogue.model import Zone
@@ -40,6 +41,9 @@ def one_of(kind: str, first: str, second: str) -> PydanticCustomError:
 
 
 VOLUME_TYPE: Final = "encrypted"
+
+OTHER_ACCOUNTS: Final = ("root", "socle-audit")
+"""Accounts of nodes that have another task, or none over SSH."""
 
 
 ServiceKind = Literal["IaaS", "CaaS", "PaaS", "SaaS"]
@@ -261,6 +265,14 @@ class Osd(Entry):
     def _one_kind(self) -> Self:
         if (self.device is None) == (self.file_gib is None):
             raise one_of("an OSD is one thing", "device", "file_gib")
+        if self.device and not re.match(r"/dev/[^\s/]", self.device):
+            context = {
+                "kind": f"`{self.device:.40}` is no device",
+                "expected": "a path below /dev",
+                "example": "device: /dev/nvme0n1",
+                "at": ("device",),
+            }
+            raise PydanticCustomError("socle", "{kind}", context)
         if self.device and self.size_gib is None:
             context = {
                 "kind": "a device has no size",
@@ -366,3 +378,15 @@ class Settings(Entry):
     )
     incident_contact: Email | None = Field(None, description="Where anybody reports incidents and flaws")
     workers: Positive = Field(2, le=64, description="Processes of each API service on each controller")
+
+    @field_validator("deploy_user")
+    @classmethod
+    def _is_an_account_of_its_own(cls, value: str) -> str:
+        if value in OTHER_ACCOUNTS:
+            context = {
+                "kind": f"nodes do not let {value} in to deploy",
+                "expected": "an account of its own, which becomes root by sudo",
+                "example": "deploy_user: socle",
+            }
+            raise PydanticCustomError("socle", "{kind}", context)
+        return value

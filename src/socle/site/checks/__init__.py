@@ -11,6 +11,7 @@ from inspect import signature
 
 from socle.site.checks import (
     capacity,
+    files,
     hosts,
     invariants,
     lab,
@@ -21,6 +22,7 @@ from socle.site.checks import (
     references,
     register,
     segments,
+    storage,
     tenants,
     traffic,
 )
@@ -43,6 +45,8 @@ CHECKS: tuple[Check, ...] = (
     *invariants.CHECKS,
     *records.CHECKS,
     *register.CHECKS,
+    *storage.CHECKS,
+    *files.CHECKS,
 )
 
 

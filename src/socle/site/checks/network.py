@@ -144,6 +144,36 @@ def servers_are_not_nodes(settings: Part[Settings], hosts: Part[HostsFile]) -> I
                 )
 
 
+def deployers_are_not_nodes(settings: Part[Settings], hosts: Part[HostsFile]) -> Iterator[Fault]:
+    """The firewall of every node lets deployers in: a node among them would open all others to itself."""
+    nodes = {
+        address: name for name, host in hosts.value.all.hosts.items() for address in host.addresses.values()
+    }
+    for index, address in enumerate(settings.value.deployers):
+        if address in nodes:
+            yield settings.fault(
+                "deployers",
+                index,
+                what=f"{address} of `deployers` is the node `{nodes[address]}`",
+                expected="the address of the machine that deploys, which is no node",
+                write="write that address, or delete it",
+            )
+
+
+def openbao_has_its_name(settings: Part[Settings]) -> Iterator[Fault]:
+    """OpenBao's name leads to the vault nodes, those of the endpoints to the controllers."""
+    ends = settings.value.endpoints
+    for key, end in (("internal", ends.internal), ("public", ends.public)):
+        if settings.value.openbao.name == end.name:
+            yield settings.fault(
+                "openbao",
+                "name",
+                what=f"OpenBao is named {end.name}, as the endpoint `{key}`",
+                expected="a name of its own, which resolves to every vault node",
+                write=f"write for example `name: openbao.{settings.value.domain}`",
+            )
+
+
 def mirror_can_be_reached(settings: Part[Settings]) -> Iterator[Fault]:
     """Where nodes have a way out, their firewall must know where the packages come from."""
     admin = settings.value.zones.get("admin")
@@ -191,6 +221,8 @@ CHECKS = (
     endpoints_are_in_their_zone,
     endpoint_names_differ,
     servers_are_not_nodes,
+    deployers_are_not_nodes,
+    openbao_has_its_name,
     mirror_can_be_reached,
     destinations_are_no_other_place,
 )

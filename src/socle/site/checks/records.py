@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic import BaseModel
@@ -17,6 +18,8 @@ from socle.site.suppliers import Suppliers
 type Records = dict[str, Part[BaseModel]]
 
 PEOPLE = ("by", "approved_by", "owner")
+AHEAD = timedelta(hours=14)
+"""By how much the day may be further than in UTC, where somebody is."""
 ORDERED = (("opened", "closed"), ("opened", "notified"), ("starts", "ends"), ("start", "end"))
 
 
@@ -64,6 +67,22 @@ def time_runs_forward(records: Records) -> Iterator[Fault]:
                 )
 
 
+def screenings_are_done(people: Part[People]) -> Iterator[Fault]:
+    """A person has a role once they are screened: a screening of another day is none."""
+    today = (datetime.now(UTC) + AHEAD).date()
+    for login, person in people.value.people.items():
+        if person.screening and person.screening.date > today:
+            yield people.fault(
+                "people",
+                login,
+                "screening",
+                "date",
+                what=f"`{login}` is screened in the future",
+                expected="the day of the screening",
+                write="correct the date, or delete `screening` until it is done",
+            )
+
+
 def nobody_approves_themselves(records: Records) -> Iterator[Fault]:
     """A review and a change need two people."""
     for register, name, entry in _entries(records):
@@ -107,5 +126,6 @@ CHECKS = (
     suppliers_are_known,
     incidents_are_known,
     time_runs_forward,
+    screenings_are_done,
     nobody_approves_themselves,
 )

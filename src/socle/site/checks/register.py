@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from socle.site.messages import suggestion
 from socle.site.parts import Part
 from socle.site.people import People
 from socle.site.waivers import Waiver
+
+RULE_ELSEWHERE = re.compile(r"I[1-9][0-9]?|anssi-bp-028-r[1-9][0-9]?")
+"""Rules that the site's own checks and the hardening judge."""
 
 
 def waivers_are_signed_by_people(waivers: dict[str, Part[Waiver]], people: Part[People]) -> Iterator[Fault]:
@@ -42,7 +46,9 @@ def documents_are_the_ones_that_were_signed(
             path = (folder / name).resolve()
             if not path.is_relative_to(folder) or not path.is_file():
                 yield part.fault(key, what=f"`{name}` is not there", expected="a file below the site folder")
-            elif key == "file" and (found := _digest(path)) != part.value.sha256:
+            elif (found := _digest(path)) is None:
+                yield part.fault(key, what=f"`{name}` cannot be read", expected="a file that you may read")
+            elif key == "file" and found != part.value.sha256:
                 yield part.fault(
                     "sha256",
                     what=f"`{name}` is not the document that was signed",
@@ -51,9 +57,12 @@ def documents_are_the_ones_that_were_signed(
                 )
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def _digest(path: Path) -> str | None:
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError:
+        return None
 
 
 def _nobody[T: BaseModel](part: Part[T], keys: tuple[str, ...], people: Part[People]) -> Iterator[Fault]:
@@ -69,8 +78,49 @@ def _nobody[T: BaseModel](part: Part[T], keys: tuple[str, ...], people: Part[Peo
             )
 
 
+def waivers_name_a_rule(waivers: dict[str, Part[Waiver]]) -> Iterator[Fault]:
+    """A waiver of a rule that nobody judges would be looked for in vain when the rule turns red."""
+    for part in waivers.values():
+        rule = part.value.rule
+        if not RULE_ELSEWHERE.fullmatch(rule) and rule not in (known := _controls()):
+            yield part.fault(
+                "rule",
+                what=f"no rule is `{rule:.40}`",
+                expected="a control of the audit, a rule of segments (I4) or of BP-028 (anssi-bp-028-r58)",
+                write=suggestion(rule, known) or "correct the rule",
+            )
+
+
+def evidence_names_requirements(evidence: dict[str, Part[Evidence]]) -> Iterator[Fault]:
+    """Evidence for a requirement that SecNumCloud 3.2 does not have proves nothing."""
+    for part in evidence.values():
+        for index, name in enumerate(part.value.requirements):
+            if name not in (known := _requirements()):
+                yield part.fault(
+                    "requirements",
+                    index,
+                    what=f"`{name:.40}` is no requirement of SecNumCloud 3.2",
+                    expected="an id of `socle audit coverage`",
+                    write=suggestion(name, known) or "correct the id",
+                )
+
+
+def _controls() -> list[str]:
+    from socle.audit import controls  # noqa: PLC0415 - it reads files by this package, and loads slowly
+
+    return list(controls.load())
+
+
+def _requirements() -> list[str]:
+    from socle.audit import requirements  # noqa: PLC0415 - as above
+
+    return list(requirements.load())
+
+
 CHECKS = (
     waivers_are_signed_by_people,
     evidence_is_signed_by_people,
     documents_are_the_ones_that_were_signed,
+    waivers_name_a_rule,
+    evidence_names_requirements,
 )
