@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -325,3 +326,18 @@ def test_a_folder_that_nobody_reads_is_named(lab: Path) -> None:
         f"lab/Evidence:1: nobody reads a folder of this name; {expected}; rename it to `evidence`",
         f"lab/dérogations:1: nobody reads a folder of this name; {expected}; rename it to `derogations`",
     ]
+
+
+def test_the_length_of_a_prefix_is_one_that_may_be_written(lab: Path) -> None:
+    text = (lab / TENANT).read_text("utf-8")
+    (lab / TENANT).write_text(re.sub(r"prefix: \d+", "prefix: 8", text, count=1), "utf-8")
+    (found,) = errors(lab)
+    assert found.endswith("expected a number of at least 24; write for example `prefix: 24`")
+
+
+def test_a_folder_behind_a_closed_door_cannot_be_read(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(_path: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_dir", closed)
+    assert errors(lab) == ["lab:1: the folder cannot be read; expected a folder that you may read"]

@@ -220,6 +220,8 @@ class _Builder:
         self.key: str | None = None
         self.around: list[Mapping | Sequence | None] = []
         self.root: Any = None
+        self.quoted = (0, 0)
+        """First and last line, from 0, of the last text in quotes."""
 
     def build(self, text: str) -> Any:
         parser = CParser(text)
@@ -231,6 +233,10 @@ class _Builder:
                     self._structure(event)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
+            opened = self._open_quote(error)
+            if opened is not None:
+                close = "close it at the end of the text"
+                raise self._stop(opened + 1, "a quote that is not closed", "valid YAML", close) from None
             what = _syntax(error)
             remedy = _remedy(what, text, mark)
             raise self._stop(mark.line + 1 if mark else 1, what, "valid YAML", remedy) from None
@@ -239,6 +245,14 @@ class _Builder:
         finally:
             parser.dispose()
         return self.root
+
+    def _open_quote(self, error: yaml.MarkedYAMLError) -> int | None:
+        """The line, from 0, of the quote that swallowed the lines up to the error, if one did."""
+        if "quoted scalar" in (error.context or "") and error.context_mark:
+            return int(error.context_mark.line)
+        mark = error.problem_mark or error.context_mark
+        first, last = self.quoted
+        return first if mark and first < last == mark.line else None
 
     def _stop(
         self, line: int, what: str, expected: str | None = None, write: str | None = None
@@ -269,6 +283,8 @@ class _Builder:
         if event.tag is not None or event.anchor is not None:
             raise self._decorated(event)
         text, holder = event.value, self.holder
+        if event.style in ("'", '"'):
+            self.quoted = (event.start_mark.line, event.end_mark.line)
         if event.style == '"' and (bad := _ESCAPED.search(text)):
             line = event.start_mark.line + 1
             self.faults.append(Fault(self.path, line, *_control(bad)))

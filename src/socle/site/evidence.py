@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from socle.site.fields import Day, Entry, Sha256, Slug, Text
+
+YEAR = timedelta(days=365)
+FILE = "file: documents/policy.pdf"
+"""An example."""
 
 
 class Evidence(Entry):
@@ -29,14 +34,27 @@ class Evidence(Entry):
     @model_validator(mode="after")
     def _plausible(self) -> Self:
         if (self.file is None) == (self.reference is None):
-            raise _wrong("a document is kept at one place", "`file` or `reference`", "file: …", "file")
+            raise _wrong(
+                "a document is kept at one place",
+                "`file` or `reference`",
+                "file: documents/policy.pdf",
+                "file",
+            )
         if self.valid_until <= self.effective:
             wanted = f"a day after {self.effective}"
-            raise _wrong("it ends before it begins", wanted, "valid_until: …", "valid_until")
+            example = f"valid_until: {self.effective + YEAR}"
+            raise _wrong("it ends before it begins", wanted, example, "valid_until")
         if self.owner == self.signed_by:
-            raise _wrong("its owner signed it", "another person", "signed_by: …", "signed_by")
+            raise _wrong(
+                "its owner signed it", "another person", "signed_by: the login of who signed it", "signed_by"
+            )
         if self.signature and not self.file:
-            raise _wrong("a signature without its file proves nothing", "`file`", "file: …", "signature")
+            raise _wrong(
+                "a signature without its file proves nothing",
+                "`file`",
+                "file: documents/policy.pdf",
+                "signature",
+            )
         return self
 
 

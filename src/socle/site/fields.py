@@ -28,6 +28,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from socle.site import patterns
 from socle.site.public_key import public_key
 
 Address = IPv4Address | IPv6Address
@@ -195,7 +196,7 @@ Prefix = Annotated[Network, BeforeValidator(_prefix), _AS_TEXT, _schema(examples
 AnyPrefix = Annotated[Network, BeforeValidator(_any_prefix), _AS_TEXT, _schema(examples=["192.0.2.0/24"])]
 Interface = Annotated[str, BeforeValidator(_interface), _schema(examples=["2001:db8:1::1/127"])]
 Day = Annotated[date, BeforeValidator(_date), _schema(format="date")]
-DayTime = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", examples=["04:20"])]
+DayTime = Annotated[str, Field(pattern=patterns.DAY_TIME, examples=["04:20"])]
 Moment = Annotated[datetime, BeforeValidator(_moment), _schema(format="date-time")]
 Siren = Annotated[str, BeforeValidator(_siren), _schema(pattern="^[0-9]{9}$", examples=["210000014"])]
 Int = Annotated[int, Strict()]
@@ -211,20 +212,18 @@ Mtu = Annotated[int, Strict(), Field(ge=1280, le=9216)]
 Text = Annotated[str, Field(min_length=1, max_length=2000)]
 PersonName = Annotated[Text, AfterValidator(_person_name)]
 TimeZone = Annotated[Text, AfterValidator(_timezone)]
-Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")]
-HostName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}[a-z0-9]$", examples=["cmp1"])]
+Slug = Annotated[str, Field(pattern=patterns.SLUG)]
+HostName = Annotated[str, Field(pattern=patterns.HOST_NAME, examples=["cmp1"])]
 Fqdn = Annotated[
     str,
     Field(
-        pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+$",
+        pattern=patterns.FQDN,
         max_length=253,
         examples=["cloud.gip.example"],
     ),
 ]
-Email = Annotated[
-    str, Field(pattern=r"^[^@\s]{1,64}@[a-z0-9.-]+\.[a-z]{2,}$", examples=["name@commune.example"])
-]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", examples=["64 hexadecimal digits"])]
-Url = Annotated[str, Field(pattern=r"^https?://[^\s]+$", examples=["https://deb.debian.org/debian"])]
+Email = Annotated[str, Field(pattern=patterns.EMAIL, examples=["name@commune.example"])]
+Sha256 = Annotated[str, Field(pattern=patterns.SHA256, examples=["64 hexadecimal digits"])]
+Url = Annotated[str, Field(pattern=patterns.URL, examples=["https://deb.debian.org/debian"])]
 SshKey = Annotated[str, Field(max_length=4096), AfterValidator(public_key)]
 PgpKey = Annotated[str, Field(max_length=65536), AfterValidator(_pgp_key)]

@@ -84,11 +84,15 @@ def load(folder: Path) -> Site:
         SiteErrors: every error of every file, sorted.
     """
     folder = Path(folder).resolve()
-    if not folder.is_dir():
+    try:
+        there, readable = folder.is_dir(), os.access(folder, os.R_OK | os.X_OK)
+    except OSError:
+        there, readable = True, False
+    if not there:
         raise SiteErrors(
             [Fault(folder, 1, "no such site folder", "inventories/<site>", "name an existing folder")]
         )
-    if not os.access(folder, os.R_OK | os.X_OK):
+    if not readable:
         raise SiteErrors([Fault(folder, 1, "the folder cannot be read", "a folder that you may read")])
     with _collector_paused():
         reading = _Reading(folder)

@@ -13,8 +13,10 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from socle.site.document import Document, Fault, Loc, Mapping, Sequence, scalar
+from socle.site.patterns import WORDS
 
 LONGEST_VALUE = 40
+SAY_NO = ("no", "n", "non", "off", "0")
 _KINDS = {
     "int_type": "a whole number",
     "int_from_float": "a whole number",
@@ -61,7 +63,10 @@ def shown(value: Any) -> str:
 def suggestion(word: str, known: list[str]) -> str | None:
     """`write …` when a known name looks like ``word``."""
     near = get_close_matches(word, known, n=1, cutoff=0.6)
-    return f"write `{near[0]}`" if near else None
+    if not near:
+        return None
+    text = _written(near[0])
+    return f"write `{near[0]}`" if text == near[0] else f"write {text}, in quotes"
 
 
 def faults_of(document: Document, model: type[BaseModel], error: ValidationError) -> Iterator[Fault]:
@@ -102,7 +107,9 @@ def _fault(document: Document, model: type[BaseModel], details: ErrorDetails) ->
         return document.fault(loc, what, _expected(kind, context), near)
     value = shown(details["input"])
     what = f"{name} is {value}" if name else f"the file holds {value}"
-    return document.fault(at, what, _expected(kind, context), near or _write(model, details["loc"], loc))
+    return document.fault(
+        at, what, _expected(kind, context), near or _write(model, details["loc"], loc, word)
+    )
 
 
 def _real(root: Any, loc: Loc) -> Loc:
@@ -134,6 +141,8 @@ def _expected(kind: str, context: dict[str, Any]) -> str:
     template = _KINDS.get(kind)
     if template is None:
         return "a value that the schema allows"
+    if kind == "string_pattern_mismatch" and context["pattern"] in WORDS:
+        return WORDS[context["pattern"]]
     return template.format(**context).replace("'", "`")
 
 
@@ -141,9 +150,10 @@ def _unknown_key(document: Document, model: type[BaseModel], raw: Loc, loc: Loc)
     known = sorted(_fields(_model_at(model, raw[:-1])))
     word = str(loc[-1]) if loc else "?"
     expected = f"one of {', '.join(known)}" if known else None
-    return document.fault(
-        loc, f"`{word:.40}` is not a key here", expected, suggestion(word, known) or "delete the line"
-    )
+    # In braces a comma ends a value: what stands behind it is taken for a key.
+    otherwise = "write a decimal with a point, as in 7.5" if word.isdigit() else "delete the line"
+    what = f"`{word:.40}` is not a key here"
+    return document.fault(loc, what, expected, suggestion(word, known) or otherwise)
 
 
 def _missing(document: Document, model: type[BaseModel], raw: Loc, loc: Loc) -> Fault:
@@ -151,14 +161,20 @@ def _missing(document: Document, model: type[BaseModel], raw: Loc, loc: Loc) -> 
     return document.fault(loc, f"{holder} has no `{loc[-1]}`", f"`{loc[-1]}`", _write(model, raw, loc))
 
 
-def _write(model: type[BaseModel], raw: Loc, loc: Loc) -> str | None:
-    """`write key: example` from the field's own example or description."""
+def _write(model: type[BaseModel], raw: Loc, loc: Loc, found: str = "") -> str | None:
+    """`write key: example` from the field's own example, or from its type.
+
+    Args:
+        found: what stands there; a word that says no is false.
+    """
     if not loc or isinstance(loc[-1], int):
         return None
     field = _fields(_model_at(model, raw[:-1])).get(str(loc[-1]))
     if field is None:
         return None
     example = _example(field)
+    if example == "true" and found.lower() in SAY_NO:
+        example = "false"
     return f"write for example `{loc[-1]}: {example}`" if example else None
 
 
@@ -173,7 +189,10 @@ def _example_of(annotation: Any) -> str | None:
 
 def _example(field: FieldInfo) -> str | None:
     examples = field.examples or next(filter(None, map(_examples, field.metadata)), None)
-    return _written(examples[0]) if examples else _example_of(field.annotation)
+    if examples:
+        return _written(examples[0])
+    lowest = next((part.ge for part in field.metadata if hasattr(part, "ge")), 0)
+    return str(lowest) if lowest > 1 else _example_of(field.annotation)
 
 
 def _written(example: Any) -> str:

@@ -9,6 +9,7 @@ from pydantic import Field, Strict, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from socle.catalogue.model import Zone
+from socle.site import patterns
 from socle.site.fields import (
     AnyPrefix,
     Count,
@@ -34,9 +35,9 @@ from socle.site.fields import (
 )
 
 
-def one_of(kind: str, first: str, second: str) -> PydanticCustomError:
+def one_of(kind: str, first: str, second: str, example: str) -> PydanticCustomError:
     """The error of an entry that must hold exactly one of two keys."""
-    context = {"kind": kind, "expected": f"`{first}` or `{second}`", "example": f"{first}: …"}
+    context = {"kind": kind, "expected": f"`{first}` or `{second}`", "example": example}
     return PydanticCustomError("socle", "{kind}", context)
 
 
@@ -160,7 +161,8 @@ class OpenBao(Entry):
     @model_validator(mode="after")
     def _hsm_is_named(self) -> Self:
         if (self.seal == "pkcs11") != (self.hsm is not None):
-            raise one_of("the seal is opened by custodians or by an HSM", "seal: shamir", "hsm")
+            kind = "the seal is opened by custodians or by an HSM"
+            raise one_of(kind, "seal: shamir", "hsm", "seal: shamir")
         return self
 
     @model_validator(mode="after")
@@ -198,7 +200,8 @@ class Timestamps(Entry):
     @model_validator(mode="after")
     def _both(self) -> Self:
         if (self.url is None) != (self.ca_file is None):
-            raise one_of("an authority without a certificate proves nothing", "url and ca_file", "neither")
+            kind, example = "an authority without a certificate proves nothing", "ca_file: tsa.pem"
+            raise one_of(kind, "url and ca_file", "neither", example)
         return self
 
 
@@ -247,7 +250,7 @@ class Image(Entry):
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
         if (self.build is None) == (self.url is None):
-            raise one_of("an image comes from one place", "build", "url")
+            raise one_of("an image comes from one place", "build", "url", "build: web")
         if self.url and not self.sha256:
             context = {"kind": "a fetched image has no hash", "expected": "`sha256`", "example": "sha256: …"}
             raise PydanticCustomError("socle", "{kind}", context)
@@ -264,7 +267,7 @@ class Osd(Entry):
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
         if (self.device is None) == (self.file_gib is None):
-            raise one_of("an OSD is one thing", "device", "file_gib")
+            raise one_of("an OSD is one thing", "device", "file_gib", "device: /dev/nvme0n1")
         if self.device and not re.match(r"/dev/[^\s/]", self.device):
             context = {
                 "kind": f"`{self.device:.40}` is no device",
@@ -330,7 +333,7 @@ class Location(Entry):
 
     title: Text
     address: Text
-    country: Annotated[str, Field(pattern="^[A-Z]{2}$", examples=["FR"])]
+    country: Annotated[str, Field(pattern=patterns.COUNTRY, examples=["FR"])]
     prefixes: tuple[AnyPrefix, ...] = Field(
         (), description="Networks of which every address is at this place"
     )
@@ -339,7 +342,7 @@ class Location(Entry):
 class Settings(Entry):
     """A site: one cloud, run by one GIP."""
 
-    title: Text
+    title: Text = Field(description="What the site is called", examples=["Nuage du GIP Exemple"])
     organisation: Organisation
     domain: Fqdn = Field(examples=["lab.socle.test"])
     region: Slug = Field(examples=["lab"])

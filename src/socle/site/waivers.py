@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Self
 
 from pydantic import Field, model_validator
@@ -30,17 +31,20 @@ class Waiver(Entry):
 
     @model_validator(mode="after")
     def _end_after_start(self) -> Self:
+        latest = self.start + timedelta(LONGEST)
         if self.end <= self.start:
-            raise _wrong("the waiver ends before it starts", f"an end after {self.start}", "end")
-        if (self.end - self.start).days > LONGEST:
-            raise _wrong("the waiver is longer than twelve months", "at most twelve months", "end")
+            raise _wrong("the waiver ends before it starts", f"an end after {self.start}", "end", latest)
+        if self.end > latest:
+            raise _wrong("the waiver is longer than twelve months", "at most twelve months", "end", latest)
         if self.owner == self.decided_by:
-            raise _wrong("the owner of the waiver decided it", "another person", "decided_by")
+            kind, example = "the owner of the waiver decided it", "the login of who accepts the risk"
+            raise _wrong(kind, "another person", "decided_by", example)
         if any("*" in subject for subject in self.applies_to):
-            raise _wrong("the waiver is for everything", "hosts or other subjects by name", "applies_to")
+            expected = "hosts or other subjects by name"
+            raise _wrong("the waiver is for everything", expected, "applies_to", "[sto1]")
         return self
 
 
-def _wrong(kind: str, expected: str, at: str) -> PydanticCustomError:
-    context = {"kind": kind, "expected": expected, "example": f"{at}: …", "at": (at,)}
+def _wrong(kind: str, expected: str, at: str, example: object) -> PydanticCustomError:
+    context = {"kind": kind, "expected": expected, "example": f"{at}: {example}", "at": (at,)}
     return PydanticCustomError("socle", "{kind}", context)

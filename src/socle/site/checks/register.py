@@ -44,10 +44,14 @@ def documents_are_the_ones_that_were_signed(
             if name is None:
                 continue
             path = (folder / name).resolve()
-            if not path.is_relative_to(folder) or not path.is_file():
+            try:
+                found = _digest(path) if path.is_relative_to(folder) and path.is_file() else None
+            except OSError as error:
+                what = f"`{name}` cannot be read: {error.strerror or type(error).__name__}"
+                yield part.fault(key, what=what, expected="a file that you may read")
+                continue
+            if found is None:
                 yield part.fault(key, what=f"`{name}` is not there", expected="a file below the site folder")
-            elif (found := _digest(path)) is None:
-                yield part.fault(key, what=f"`{name}` cannot be read", expected="a file that you may read")
             elif key == "file" and found != part.value.sha256:
                 yield part.fault(
                     "sha256",
@@ -57,12 +61,9 @@ def documents_are_the_ones_that_were_signed(
                 )
 
 
-def _digest(path: Path) -> str | None:
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError:
-        return None
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _nobody[T: BaseModel](part: Part[T], keys: tuple[str, ...], people: Part[People]) -> Iterator[Fault]:
