@@ -145,6 +145,32 @@ def test_what_is_no_lab_is_never_made_nor_deleted(
     assert [path.name for path in state_dir("modele-gip").iterdir()] == ["custodians"]
 
 
+def test_a_site_folder_that_cannot_be_read_is_no_site(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, is_file = tmp_path / "closed", Path.is_file
+    folder.mkdir()
+
+    def closed(path: Path) -> bool:
+        if path.parent == folder:
+            raise PermissionError(13, "Permission denied")
+        return is_file(path)
+
+    monkeypatch.setattr(Path, "is_file", closed)
+    monkeypatch.setattr(os, "access", lambda path, _mode: Path(path) != folder)
+    assert run(["--site", str(folder), "validate"]) == ExitCode.INVALID_SITE
+    assert "closed:1: the folder cannot be read" in capsys.readouterr().err
+
+
+def test_where_no_bundles_are_is_told_what_was_expected(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = tmp_path / "wrong"
+    assert run(["audit", "verify", str(wrong)]) == ExitCode.FAILED
+    said = capsys.readouterr().err
+    assert said == f"{wrong}: no bundles are there; expected a bundle or a chain of bundles\n"
+
+
 def test_a_second_run_says_who_holds_the_lock(capsys: pytest.CaptureFixture[str]) -> None:
     with lock.hold(state_dir("lab") / "lock"):
         for command in (["deploy"], ["plan"], ["tenant", "apply"]):

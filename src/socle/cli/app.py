@@ -267,7 +267,11 @@ def _modules(words: Sequence[str]) -> list[str]:
 def _folder(name: str) -> Path:
     is_path = os.sep in name or name in {".", ".."}
     folder = Path(name) if is_path else project_root() / "inventories" / name
-    if not (folder / "site.yml").is_file():
+    try:
+        there = (folder / "site.yml").is_file()
+    except OSError:
+        there = True  # what keeps it from being read is said when it is read
+    if not there:
         raise SocleError(
             "is no site folder: it has no site.yml",
             where=str(folder),

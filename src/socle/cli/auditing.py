@@ -37,6 +37,7 @@ audit.command(
     epilog=examples("socle audit mutations --control ssh-root-login", "socle audit mutations --sample 8")
 )(mutations)
 
+_BUNDLES = "a bundle or a chain of bundles"
 STYLES = {
     Status.CONFORME: "green",
     Status.PARTIAL: "cyan",
@@ -184,12 +185,15 @@ def verify(
     from socle.audit import verify as offline  # noqa: PLC0415 - beside its parts
 
     given = options(context)
+    own = folder is None
     if folder is None:
         site = given.load()
         folder = notary.chain_of(site)
         key, tsa_ca = key or notary.signer_key(site), tsa_ca or notary.authority_of(site)
     if not folder.is_dir():
-        raise SocleError("no bundles are there", where=str(folder), write="run `socle audit live` first")
+        # Only the site's own folder is made by an audit.
+        expected, write = (None, "run `socle audit live` first") if own else (_BUNDLES, None)
+        raise SocleError("no bundles are there", where=str(folder), expected=expected, write=write)
     found = offline.verify(folder, offline.Trust(key, tsa_ca, head))
     if rederive:
         alone = (folder / offline.MANIFEST).is_file()
