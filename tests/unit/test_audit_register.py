@@ -148,7 +148,7 @@ def site_with(folder: Path, name: str, text: str) -> Path:
 EVIDENCE_FILE = (project_root() / "inventories/modele-gip/evidence/politique-de-securite.yml").read_text(
     "utf-8"
 )
-WAIVER_FILE = (project_root() / "inventories/modele-gip/derogations/2026-01-temps-de-rekey.yml").read_text(
+WAIVER_FILE = (project_root() / "inventories/modele-gip/derogations/2026-11-paquet-hors-debian.yml").read_text(
     "utf-8"
 )
 
@@ -208,11 +208,16 @@ def test_a_document_that_was_changed_after_its_signature_is_told(tmp_path: Path)
 )
 def test_a_wrong_waiver_file_is_told_with_its_line(tmp_path: Path, old: str, new: str, said: str) -> None:
     assert old in WAIVER_FILE
-    folder = site_with(tmp_path, "derogations/2026-01-temps-de-rekey.yml", WAIVER_FILE.replace(old, new))
+    folder = site_with(tmp_path, "derogations/2026-11-paquet-hors-debian.yml", WAIVER_FILE.replace(old, new))
     with pytest.raises(SiteErrors) as caught:
         load(folder)
-    assert "2026-01-temps-de-rekey.yml:" in str(caught.value)
+    assert "2026-11-paquet-hors-debian.yml:" in str(caught.value)
     assert said in str(caught.value)
+
+
+def test_the_waivers_of_the_model_site_are_of_controls_that_may_be_waived() -> None:
+    for name, waiver in load(project_root() / "inventories/modele-gip").waivers.items():
+        assert controls.load()[waiver.rule].waivable, name
 
 
 def test_a_signature_is_verified_with_the_persons_own_key(tmp_path: Path) -> None:
