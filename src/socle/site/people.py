@@ -25,7 +25,9 @@ class Person(Entry):
     name: PersonName
     email: Email
     roles: tuple[Role, ...] = Field(min_length=1)
-    ssh_keys: tuple[SshKey, ...] = ()
+    ssh_keys: tuple[SshKey, ...] = Field(
+        (), description="Keys that sign commits of the site's files; they open no session"
+    )
     pgp_key: PgpKey | None = Field(None, description="Public key to which an unseal share is encrypted")
     screening: Screening | None = None
 
