@@ -185,7 +185,7 @@ def _kinds() -> tuple[FactKind, ...]:
         "host.updates": "Mises à jour de sécurité en attente",
         "host.malware": "Recherche de codes malveillants et âge de ses signatures",
         "host.apt": "Dépôts de paquets et leurs clés",
-        "host.units": "Services en échec, services du catalogue et minuteries",
+        "host.units": "Services en échec, services du catalogue et minuteurs",
         "host.accounts": "Comptes ouverts ou à mot de passe, schéma de hachage (jamais le haché)",
         "host.keys": "Fichiers de clés qui ouvriraient une session",
         "host.sudo": "Droits de sudo tels que sudo les lit",
@@ -193,7 +193,7 @@ def _kinds() -> tuple[FactKind, ...]:
         "host.secrets": "Droits des fichiers qui portent un secret",
         "host.listeners": "Ports ouverts hors boucle locale",
         "host.journal": "Réglages, taille et âge du journal",
-        "host.upload": "Envoi du journal vers le collecteur central",
+        "host.upload": "Envoi du journal vers le collecteur",
         "host.hardening.report": "Rapport de durcissement de l’hôte",
         "host.quality": "Qualité exigée des mots de passe de la console",
         "host.sshd": "Réglages du serveur SSH (sshd -T)",
@@ -207,7 +207,7 @@ def _kinds() -> tuple[FactKind, ...]:
     }
     return (
         *(FactKind(name, of_hosts, text) for name, text in what.items()),
-        FactKind("logs.store", of_component("logs_store"), "Collecteur central : sceaux, droits, rétention"),
+        FactKind("logs.store", of_component("logs_store"), "Collecteur de journaux : sceaux, droits, rétention"),
     )
 
 

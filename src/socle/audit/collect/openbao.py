@@ -43,7 +43,7 @@ KINDS: Final[dict[str, tuple[Reader, str]]] = {
     "openbao.second_factor": (openbao_logins.second_factor, "Second facteur exigé, et de qui"),
     "openbao.approles": (openbao_logins.approles, "Connexions de machines : adresses, durées, usages"),
     "openbao.tokens": (openbao_logins.tokens, "Jetons en vie, comptés ; aucun n’est lu"),
-    "openbao.keys": (openbao_keys.transit, "Clés de transit et de locataires : type, âge, interdits"),
+    "openbao.keys": (openbao_keys.transit, "Clés de transit et de clients : type, âge, interdits"),
     "openbao.authorities": (openbao_keys.authorities, "Certificats des autorités du site"),
     "openbao.issuing": (openbao_keys.issuing, "Ce que les autorités acceptent de signer, TLS et SSH"),
     "openbao.secrets": (openbao_keys.secrets, "Âge des secrets de service, sans leur valeur"),

@@ -111,7 +111,7 @@ COLLECTORS: tuple[Collector, ...] = (
             FactKind("openbao.wanted", of_site, "Ce que le déploiement écrit dans OpenBao"),
             FactKind("openbao.grants", of_site, "Droits sensibles que les politiques donnent, et à qui"),
             FactKind("openbao.duties", of_site, "Rôles des personnes d’après people.yml"),
-            FactKind("openbao.tenants", of_site, "Domaines des locataires d’après le registre"),
+            FactKind("openbao.tenants", of_site, "Domaines des clients d’après le registre"),
         ),
         read=_read,
         permission="les fichiers du site, tels que validés",

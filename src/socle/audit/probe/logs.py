@@ -76,8 +76,8 @@ def _marker(ground: Ground) -> Iterator[Fact]:
 
 MARKER: Final = Probe(
     name="log-marker",
-    fact=FactKind("probe.log_marker", of_hosts, "Un repère que chaque hôte écrit, cherché au magasin"),
-    tried=f"une ligne au journal de chaque hôte, cherchée au magasin central pendant {PATIENCE} s",
+    fact=FactKind("probe.log_marker", of_hosts, "Un repère que chaque hôte écrit, cherché au collecteur"),
+    tried=f"une ligne au journal de chaque hôte, cherchée au collecteur pendant {PATIENCE} s",
     effects="une ligne par hôte, étiquetée socle-probe, qui reste dans les journaux centraux",
     run=_marker,
 )

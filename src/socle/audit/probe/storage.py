@@ -117,7 +117,7 @@ def _filled(own: Any, marker: str) -> tuple[str, str]:
 ERASE: Final = Probe(
     name="key-erase",
     fact=FactKind("probe.key_erase", of_site, "Un secret canari, avant et après l’effacement de sa clé"),
-    tried="un secret de deux locataires canaris, lu avant et après l’effacement de la clé du premier",
+    tried="un secret de deux clients canaris, lu avant et après l’effacement de la clé du premier",
     effects="deux domaines canaris et leurs clés, effacés ensuite ; la clé du premier l’est pendant l’essai",
     run=_erase,
 )
@@ -125,7 +125,7 @@ RAW: Final = Probe(
     name="raw-volume",
     fact=FactKind("probe.raw_volume", of_site, "Un volume canari, lu sous le chiffrement"),
     tried="un volume rempli de repères, exporté tel que le stockage le garde, par un contrôleur",
-    effects="une image de 1 Mio et un volume de 1 Gio d’un locataire canari, supprimés ensuite",
+    effects="une image de 1 Mio et un volume de 1 Gio d’un client canari, supprimés ensuite",
     run=_raw,
 )
 PROBES: Final = (ERASE, RAW)

@@ -134,11 +134,11 @@ ISOLATION: Final = Probe(
     name="isolation",
     fact=FactKind("probe.isolation", of_site, "Des échos entre deux canaris"),
     tried=(
-        "des échos entre les ports sans filtre de deux locataires canaris de même plage d’adresses, dont"
+        "des échos entre les ports sans filtre de deux clients canaris de même plage d’adresses, dont"
         " ceux où l’émetteur connaît d’avance l’adresse physique de l’autre"
     ),
     effects=(
-        "deux réseaux et quatre ports de locataires canaris ; sur les hyperviseurs, quatre interfaces du"
+        "deux réseaux et quatre ports de clients canaris ; sur les hyperviseurs, quatre interfaces du"
         " commutateur virtuel, chacune dans un espace de noms à elle ; tout est supprimé ensuite"
     ),
     run=_isolation,

@@ -62,7 +62,7 @@ def one_key_for_each_tenant(value: Any, expect: Mapping[str, Any], others: Other
     """
     tenants = others.one(expect["as"])
     if not tenants:
-        raise Unreadable("aucun locataire")
+        raise Unreadable("aucun client")
     names = [str(key["name"]) for key in value if key["mount"] == expect["mount"]]
     domains = [name.rpartition(".")[0] for name in names]
     for tenant in tenants:
@@ -73,7 +73,7 @@ def one_key_for_each_tenant(value: Any, expect: Mapping[str, Any], others: Other
             yield Deviation(tenant["domain"], "une clé au plus", f"{count} clés")
     known = {tenant["domain"] for tenant in tenants}
     for domain in sorted(set(domains) - known - {expect.get("own")}):
-        yield Deviation(domain, "un locataire du registre", "une clé sans locataire")
+        yield Deviation(domain, "un client du registre", "une clé sans client")
 
 
 @rule("erased tenants have no key")
@@ -81,7 +81,7 @@ def erased_tenants_have_no_key(value: Any, expect: Mapping[str, Any], others: Ot
     """No tenant whose data are erased has a key left; it takes one such tenant to prove it."""
     gone = {tenant["domain"] for tenant in others.one(expect["as"]) if tenant["gone"]}
     if not gone:
-        raise Unreadable("aucun locataire n’est parti : rien à vérifier")
+        raise Unreadable("aucun client n’est parti : rien à vérifier")
     for key in value:
         domain = str(key["name"]).rpartition(".")[0]
         if key["mount"] == expect["mount"] and domain in gone:
