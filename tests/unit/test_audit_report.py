@@ -167,7 +167,7 @@ def test_the_paper_says_the_same(shown: Content) -> None:
     assert len(pages) > 5
     assert "Ne vaut pas qualification" in text
     for status, count in shown.counts.items():
-        assert re.search(rf"(?<!non )(?<!partiellement ){status.value}\s*{count}\s*exigences sur 278", text)
+        assert re.search(rf"(?<!non )(?<!partiellement ){status.value}\s*{count}\s*exigence{'s' if count > 1 else ''} sur 278", text)
 
 
 @pytest.mark.parametrize(
