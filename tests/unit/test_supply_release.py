@@ -92,7 +92,7 @@ def test_the_same_commit_gives_the_same_archive(checkout: Path, tmp_path: Path) 
 
 def test_a_checkout_with_changes_is_refused(checkout: Path, tmp_path: Path, ask: release.Ask) -> None:
     (checkout / "README.md").write_text("changed\n")
-    with pytest.raises(SocleError, match="1 files are changed or new"):
+    with pytest.raises(SocleError, match="1 file is changed or new"):
         release.make(tmp_path / "dist", "1.0", ask, "{}\n", checkout)
     assert not (tmp_path / "dist").exists()
 

@@ -176,7 +176,7 @@ def rekey(context: typer.Context) -> None:
     tell(f"OpenBao has new shares for {', '.join(c.login for c in place.custodians)}; the former are useless")
 
 
-@vault_app.command(epilog=examples("socle vault enrol rita.audit"))
+@vault_app.command(epilog=examples("socle vault enrol jean.caron"))
 def enrol(
     context: typer.Context,
     login: Annotated[str, typer.Argument(metavar="PERSON", help="A login of people.yml.")],
@@ -212,7 +212,7 @@ def new_password(login: str) -> str:
     return password
 
 
-@vault_app.command(epilog=examples("export BAO_TOKEN=$(socle vault login rita.audit)"))
+@vault_app.command(epilog=examples("export BAO_TOKEN=$(socle vault login jean.caron)"))
 def login(
     context: typer.Context,
     person: Annotated[str, typer.Argument(metavar="PERSON", help="A login of people.yml.")],

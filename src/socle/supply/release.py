@@ -72,7 +72,7 @@ def clean_commit(root: Path) -> str:
     changed = _git(root, "status", "--porcelain").decode().splitlines()
     if changed:
         raise SocleError(
-            f"{len(changed)} files are changed or new",
+            "1 file is changed or new" if len(changed) == 1 else f"{len(changed)} files are changed or new",
             where=str(root),
             expected="a commit",
             write="git commit",
