@@ -148,9 +148,9 @@ def site_with(folder: Path, name: str, text: str) -> Path:
 EVIDENCE_FILE = (project_root() / "inventories/modele-gip/evidence/politique-de-securite.yml").read_text(
     "utf-8"
 )
-WAIVER_FILE = (project_root() / "inventories/modele-gip/derogations/2026-11-paquet-hors-debian.yml").read_text(
-    "utf-8"
-)
+WAIVER_FILE = (
+    project_root() / "inventories/modele-gip/derogations/2026-11-paquet-hors-debian.yml"
+).read_text("utf-8")
 
 
 @pytest.mark.parametrize(

@@ -207,7 +207,9 @@ def _kinds() -> tuple[FactKind, ...]:
     }
     return (
         *(FactKind(name, of_hosts, text) for name, text in what.items()),
-        FactKind("logs.store", of_component("logs_store"), "Collecteur de journaux : sceaux, droits, rétention"),
+        FactKind(
+            "logs.store", of_component("logs_store"), "Collecteur de journaux : sceaux, droits, rétention"
+        ),
     )
 
 
