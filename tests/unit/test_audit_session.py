@@ -262,7 +262,7 @@ def test_a_session_that_fails_says_why(
 
 @pytest.mark.parametrize(
     ("said", "problem"),
-    [("OpenBao is sealed", "OpenBao is sealed)"), ("error:\n\t* permission denied\n", "déployer d’abord")],
+    [("OpenBao is sealed", "(OpenBao est scellé"), ("error:\n\t* permission denied\n", "déployer d’abord")],
 )
 def test_without_a_certificate_no_host_is_asked(
     site: Site, monkeypatch: pytest.MonkeyPatch, said: str, problem: str

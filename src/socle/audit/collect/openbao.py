@@ -13,6 +13,7 @@ from socle import catalogue, durable, vault
 from socle.audit.collect import openbao_copies, openbao_keys, openbao_logins, openbao_settings, openbao_wanted
 from socle.audit.collect.collector import Collector, FactKind, of_component, of_site
 from socle.audit.collect.openbao_session import Reader, Session
+from socle.audit.collect.unread import why
 from socle.audit.model import Fact
 from socle.errors import SocleError
 from socle.site import Site
@@ -59,7 +60,7 @@ def read(site: Site) -> Iterator[Fact]:
         session = Session(place, vault.auditor_client(place), datetime.now(UTC))
     except SocleError as error:
         for name in KINDS:
-            yield Fact(name=name, subject=site.name, problem=f"connexion à OpenBao refusée : {error}")
+            yield Fact(name=name, subject=site.name, problem=f"pas de connexion à OpenBao : {why(error)}")
         return
     for name, (reader, _what) in KINDS.items():
         yield fact(name, site.name, reader, session)
@@ -95,7 +96,7 @@ def _seals(place: Place) -> Iterator[Fact]:
             }
             yield Fact(name=SEAL, subject=node.name, value=value)
         except (SocleError, VaultError, requests.exceptions.RequestException, KeyError, TypeError) as error:
-            yield Fact(name=SEAL, subject=node.name, problem=f"OpenBao ne dit pas son état ({error})")
+            yield Fact(name=SEAL, subject=node.name, problem=f"OpenBao ne dit pas son état : {why(error)}")
 
 
 def read_snapshot(site: Site) -> Iterator[Fact]:
@@ -117,10 +118,10 @@ def read_snapshot(site: Site) -> Iterator[Fact]:
         inside = {"entries": taken["entries"], "in_clear": taken["in_clear"]}
         yield Fact(name=CONTENT, subject=site.name, value=inside)
     else:
-        why = (
+        reason = (
             "aucune copie prise" if not taken else "la dernière copie n’a pas été examinée : en reprendre une"
         )
-        yield Fact(name=CONTENT, subject=site.name, problem=why)
+        yield Fact(name=CONTENT, subject=site.name, problem=reason)
     yield openbao_copies.way(site, place)
 
 

@@ -8,6 +8,7 @@ import ssl
 from ipaddress import ip_address
 from typing import Any, Final
 
+from socle.audit.collect.unread import why
 from socle.audit.model import Fact
 from socle.errors import SocleError
 from socle.site import Site
@@ -25,7 +26,7 @@ def way(site: Site, place: Place) -> Fact:
         tls, own = _handshake(place, nodes[0])
         clear = _answers_in_clear(nodes[0])
     except (OSError, SocleError) as error:
-        return Fact(name=WAY, subject=site.name, problem=f"OpenBao ne répond pas ({error})")
+        return Fact(name=WAY, subject=site.name, problem=f"le lien à OpenBao ne se lit pas : {why(error)}")
     here = _place_of(site, own)
     rooms = sorted({site.hosts[node.name].room or "" for node in nodes})
     value = {"tls": tls, "clear": clear, "address": own, "place": here, "rooms": rooms}

@@ -28,6 +28,7 @@ from socle.audit.collect import (
     watch,
 )
 from socle.audit.collect.collector import Collector, Kind
+from socle.audit.collect.unread import why
 from socle.audit.model import Fact, Facts
 from socle.errors import SocleError
 from socle.site import Site
@@ -104,9 +105,8 @@ def _read(site: Site, collector: Collector, tell: Tell) -> list[Fact]:
                 f"reads {', '.join(sorted(strangers))}, which it does not declare", where=collector.name
             )
     except Exception as error:  # noqa: BLE001 - whatever stops a source, its facts are told as unread
-        why = str(error) if isinstance(error, SocleError) else f"{type(error).__name__} : {error}"
         found = [
-            Fact(name=fact.name, subject=subject, problem=why)
+            Fact(name=fact.name, subject=subject, problem=why(error))
             for fact in collector.facts
             for subject in fact.subjects(site)
         ]

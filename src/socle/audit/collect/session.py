@@ -17,6 +17,7 @@ import requests
 
 from socle import catalogue, vault
 from socle.audit import program
+from socle.audit.collect import unread
 from socle.audit.model import Fact
 from socle.deploy.nodes import AT_ONCE, ssh
 from socle.errors import SocleError
@@ -144,9 +145,8 @@ def _ask_all(site: Site, names: Collection[str], left_out: Collection[str] = ())
             place = vault.place_of(site, catalogue.load())
             key = vault.audit_key(place, Path(folder))
         except (SocleError, requests.exceptions.RequestException) as error:
-            why = " ".join(str(error).split())
-            todo = f" : {DEPLOY_FIRST}" if "permission denied" in why else ""
-            problem = f"pas de certificat pour le compte {AUDIT_ACCOUNT} ({why}){todo}"
+            todo = f" : {DEPLOY_FIRST}" if "permission denied" in str(error) else ""
+            problem = f"pas de certificat pour le compte {AUDIT_ACCOUNT} ({unread.why(error)}){todo}"
             return dict.fromkeys(names, HostAnswer(problem=problem))
         with ThreadPoolExecutor(min(AT_ONCE, max(len(names), 1))) as pool:
             read = pool.map(lambda name: _ask(site, site.hosts[name], key, left_out), names)

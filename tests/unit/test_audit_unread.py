@@ -1,0 +1,53 @@
+"""What an auditor reads of a place that cannot be read is French, whatever stopped the reading."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import requests
+
+from socle.audit.collect.unread import NO_AUTHORITY, why
+from socle.errors import ExitCode, SocleError
+from socle.vault import remote, seal, trust
+
+PLACE: Any = SimpleNamespace(nodes=(SimpleNamespace(url="https://10.77.0.15:8200"),), threshold=2)
+NODE: Any = SimpleNamespace(name="sec1", address="10.77.0.15")
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (
+            trust.unreachable(PLACE, "sec1: SSH failed: timed out"),
+            "OpenBao ne répond pas (https://10.77.0.15:8200)",
+        ),
+        (
+            seal.sealed(PLACE),
+            "OpenBao est scellé : l’ouvrir par « socle vault unseal » (https://10.77.0.15:8200)",
+        ),
+        (
+            seal.not_initialised(PLACE),
+            "OpenBao n’est pas initialisé : « socle vault init » (https://10.77.0.15:8200)",
+        ),
+        (remote._unreachable(NODE, "timed out"), "SSH n’ouvre pas de session (sec1)"),
+        (SocleError("gone", exit_code=ExitCode.UNREACHABLE), "ce qui est lu ne répond pas"),
+        (requests.exceptions.ConnectTimeout(), "OpenBao ne répond plus (ConnectTimeout)"),
+        (OSError("Could not find a suitable TLS CA certificate bundle, invalid path: x"), NO_AUTHORITY),
+        (SocleError("ne répond pas en 60 s", where="ctl1"), "ctl1: ne répond pas en 60 s"),
+    ],
+    ids=str,
+)
+def test_an_error_is_told_in_french(error: Exception, told: str) -> None:
+    assert why(error) == told
+
+
+def test_a_site_without_its_authority_is_told_to_deploy(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as by_name:
+        (tmp_path / "ca.pem").read_text("ascii")
+    with pytest.raises(FileNotFoundError) as by_openssl:
+        ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
+    assert {why(by_name.value), why(by_openssl.value)} == {NO_AUTHORITY}
