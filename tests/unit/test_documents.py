@@ -56,7 +56,10 @@ def root_command() -> Any:
 
 def fault(line: str) -> str | None:
     """What the command line would refuse of a command and its options."""
-    command, words = root_command(), [word for word in line.split() if word not in {"…", "|"}]
+    command, words = (
+        root_command(),
+        [word for word in re.sub("<[^>]*>", "X", line).split() if word not in {"…", "|"}],
+    )
     while words:
         word = words.pop(0)
         if word.startswith("-"):
