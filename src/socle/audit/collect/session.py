@@ -159,7 +159,9 @@ def _ask(site: Site, host: Host, key: Path, left_out: Collection[str] = ()) -> H
             [*ssh(site, host, AUDIT_ACCOUNT, key), AUDIT_COMMAND],
             input=asking(site, host, left_out),
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            # A byte that is no text costs this host's answer, not those of all.
+            errors="replace",
             timeout=SECONDS,
             check=False,
             # The deploying account's certificate is none of an audit's concern.
