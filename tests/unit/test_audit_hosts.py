@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from socle import vault
-from socle.audit.collect import session
+from socle.audit import controls
+from socle.audit.collect import agent_accounts, session
+from socle.audit.judging import judge
+from socle.audit.model import Fact, Judgement, Status
 from socle.paths import project_root
 from socle.site import load
+from tests.unit.audit_golden import golden, one_pass
 
 
 def test_bytes_that_are_no_text_cost_one_hosts_answer(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -25,3 +31,52 @@ def test_bytes_that_are_no_text_cost_one_hosts_answer(monkeypatch: pytest.Monkey
     problems = {name: one.problem or "" for name, one in found.items()}
     assert problems.pop("cmp1") == "la réponse de l’hôte est tronquée ou illisible"
     assert set(problems.values()) == {"la réponse de l’hôte n’a pas la forme attendue"}
+
+
+def told_accounts(monkeypatch: pytest.MonkeyPatch, **more: str) -> dict[str, Any]:
+    """What the agent says of the accounts that the site declares, with lines before those of a good host."""
+    declared = golden("lab").of("host.declared")["ctl1"].value["groups"]
+    good = golden("lab").of("host.accounts")["ctl1"].value["accounts"]
+    groups = sorted({group for names in declared.values() for group in names})
+    members = {group: ",".join(name for name in declared if group in declared[name]) for group in groups}
+    files = {
+        "passwd": [f"{one['name']}:x:{one['uid']}:{one['gid']}::{one['home']}:/bin/bash" for one in good],
+        "shadow": [f"{one['name']}:*:20000:0:99999:7:::" for one in good],
+        "group": [f"{one['name']}:x:{one['gid']}:" for one in good]
+        + [f"{group}:x:{number}:{members[group]}" for number, group in enumerate(groups, 2000)]
+        + ["sudo:x:27:"],
+    }
+    laid = {f"/etc/{name}": "\n".join([*more.get(name, "").split(), *files[name]]) for name in files}
+    monkeypatch.setattr(agent_accounts, "text", lambda path: laid[path])
+    return agent_accounts.accounts({})
+
+
+def judged(control: str, **values: Any) -> Judgement:
+    """One control on facts of one host, beside what the site declares of it."""
+    facts = [Fact(name=f"host.{name}", subject="ctl1", value=value) for name, value in values.items()]
+    return judge(controls.load()[control], one_pass([*facts, golden("lab").of("host.declared")["ctl1"]]))
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "found"),
+    [
+        ("passwd", "", None),
+        ("passwd", "denis.operator:x:1003:27::/home/denis.operator:/bin/bash", "sudo"),
+        ("passwd", "denis.operator:x:0:0::/root:/bin/bash", "un second compte de numéro 0"),
+        ("passwd", "denis.operator:x:1003:4711::/home/denis.operator:/bin/bash", "4711"),
+        ("group", "denis.operator:x:27:\nplain:x:27:denis.operator", "sudo"),
+        ("shadow", "glance:$6$salt$hash:20000:0:99999:7:::", "plusieurs lignes de ce nom"),
+        ("group", "socle-people:x:2000:", "plusieurs lignes de ce nom"),
+    ],
+)
+def test_accounts_are_judged_by_every_group_and_line(
+    monkeypatch: pytest.MonkeyPatch, file: str, line: str, found: str | None
+) -> None:
+    judgement = judged("host-accounts-declared", accounts=told_accounts(monkeypatch, **{file: line}))
+    assert judgement.status is (Status.NON_CONFORME if found else Status.CONFORME), judgement
+    assert not found or any(found in finding.found for finding in judgement.findings)
+
+
+def test_the_first_line_of_an_account_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = told_accounts(monkeypatch, shadow="glance::20000:0:99999:7:::")
+    assert next(one["password"] for one in told["accounts"] if one["name"] == "glance") == "empty"

@@ -24,12 +24,20 @@ KEY_PLACES = ("/home", "/root", "/etc/ssh", "/var/lib", "/srv", "/opt")
 
 @section("accounts")
 def accounts(_questions: Questions) -> dict[str, Any]:
-    """Every account that could be logged in to or has a password, and how many there are in all."""
-    groups = _groups()
-    shadow = {line.split(":")[0]: line.split(":") for line in text("/etc/shadow").splitlines() if line}
+    """Every account that could be logged in to or has a password, and how many there are in all.
+
+    ``groups`` counts the primary group where it is not the account's own one, ``twice`` are names that stand
+    more than once in a file: programs take the first line of a name.
+    """
+    files = {
+        path: [line.split(":") for line in text(path).splitlines() if line]
+        for path in ("/etc/passwd", "/etc/shadow", "/etc/group")
+    }
+    shadow: dict[str, list[str]] = {}
+    for line in files["/etc/shadow"]:
+        shadow.setdefault(line[0], line)
     found = []
-    lines = [line.split(":") for line in text("/etc/passwd").splitlines() if line]
-    for name, field, uid, gid, _gecos, home, shell in lines:
+    for name, field, uid, gid, _gecos, home, shell in files["/etc/passwd"]:
         entry = shadow.get(name, [name, "", *[""] * 7])
         secret = password(entry[1] if field == "x" else field)
         told = {
@@ -38,7 +46,7 @@ def accounts(_questions: Questions) -> dict[str, Any]:
             "gid": int(gid),
             "home": home,
             "login": shell not in NO_SHELL,
-            "groups": groups.get(name, []),
+            "groups": _groups(files["/etc/group"], name, gid),
             **secret,
             "max_days": _number(entry[4]),
         }
@@ -48,7 +56,24 @@ def accounts(_questions: Questions) -> dict[str, Any]:
             or secret["password"] not in {"none", "locked"}
         ):
             found.append(told)
-    return {"accounts": sorted(found, key=lambda one: one["name"]), "count": len(lines)}
+    return {
+        "accounts": sorted(found, key=lambda one: one["name"]),
+        "count": len(files["/etc/passwd"]),
+        "twice": [f"{path} {name}" for path, lines in files.items() for name in _twice(lines)],
+    }
+
+
+def _twice(lines: list[list[str]]) -> list[str]:
+    names = [line[0] for line in lines]
+    return sorted({name for name in names if names.count(name) > 1})
+
+
+def _groups(lines: list[list[str]], account: str, primary: str) -> list[str]:
+    """Every name of the groups of an account, its own one left out; a group without a name is its number."""
+    numbers = {gid for _name, _secret, gid, members in lines if account in members.split(",")}
+    named = {name for name, _secret, gid, _members in lines if gid in numbers}
+    first = {name for name, _secret, gid, _members in lines if gid == primary} or {primary}
+    return sorted(named | (first - {account}))
 
 
 def password(field: str) -> dict[str, Any]:
@@ -80,15 +105,6 @@ def _salt_and_cost(scheme: str, parts: list[str]) -> tuple[int, int | None]:
         return max(len(parts[2]) - 11, 0) * 6, LETTERS.index(parts[2][0])
     rounds = re.match(r"rounds=(\d+)$", parts[2])
     return len(parts[3] if rounds else parts[2]) * 6, int(rounds[1]) if rounds else None
-
-
-def _groups() -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for line in text("/etc/group").splitlines():
-        name, _secret, _gid, members = line.split(":")
-        for member in filter(None, members.split(",")):
-            found.setdefault(member, []).append(name)
-    return {member: sorted(names) for member, names in found.items()}
 
 
 def _number(field: str) -> int | None:

@@ -18,12 +18,17 @@ def accounts(value: Mapping[str, Any], expect: Mapping[str, Any], others: Others
     """Accounts by which people come in are those that the site declares, with the groups of their roles.
 
     ``human_ids`` is the range of numbers of people's accounts, ``reserved`` the groups that give rights over
-    the whole host: nobody else is in one.
+    the whole host: nobody else is in one. A name that stands twice is told: which line counts depends on who
+    reads.
     """
     declared = _declared(others)
     first, last = expect["human_ids"]
-    found = {one["name"]: one for one in _listed(value, "accounts")}
-    for name, one in found.items():
+    for name in value["twice"]:
+        yield Deviation(name, "un nom, une ligne", "plusieurs lignes de ce nom")
+    listed = _listed(value, "accounts")
+    found = {one["name"]: one for one in reversed(listed)}
+    for one in listed:
+        name = one["name"]
         if first <= one["uid"] <= last and name not in declared["accounts"]:
             yield Deviation(name, "un compte déclaré", "compte que personne n’a déclaré")
         if one["uid"] == 0 and name != "root":
