@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from socle import vault
 from socle.audit import controls
-from socle.audit.collect import agent_accounts, session
+from socle.audit.collect import agent_accounts, agent_system, session
+from socle.audit.collect.agent import Unread
 from socle.audit.judging import judge
 from socle.audit.model import Fact, Judgement, Status
 from socle.paths import project_root
@@ -80,3 +83,52 @@ def test_accounts_are_judged_by_every_group_and_line(
 def test_the_first_line_of_an_account_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     told = told_accounts(monkeypatch, shadow="glance::20000:0:99999:7:::")
     assert next(one["password"] for one in told["accounts"] if one["name"] == "glance") == "empty"
+
+
+@pytest.fixture
+def lists(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Package lists of a host whose security suite was signed on 29 November."""
+    monkeypatch.setattr(agent_system, "LISTS", tmp_path)
+    monkeypatch.setattr(agent_system, "text", _release)
+    (tmp_path / "deb.debian.org_debian_dists_trixie_InRelease").write_text("Suite: stable\n")
+    return tmp_path
+
+
+def _release(path: str) -> str:
+    return "VERSION_CODENAME=trixie\n" if path == "/etc/os-release" else Path(path).read_text("utf-8")
+
+
+def test_updates_are_told_by_the_lists_of_the_security_suite(
+    lists: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, ...]] = []
+
+    def output(*words: str, **_how: Any) -> str:
+        asked.append(words)
+        return "Inst linux-image-6.12 (6.12 Debian-Security:13/stable-security [amd64])\nInst a (1 x [all])\n"
+
+    monkeypatch.setattr(agent_system, "output", output)
+    for other in ("", "_other-mirror"):
+        name = f"deb.debian.org{other}_debian-security_dists_trixie-security_InRelease"
+        (lists / name).write_text("Date: Sun, 29 Nov 2026 00:53:13 UTC\nSuite: stable-security\n")
+    told = agent_system.updates({})
+    assert (told["security"], told["others"]) == (["linux-image-6.12"], 2)
+    assert datetime.fromtimestamp(told["security_seconds"], UTC) == datetime(
+        2026, 11, 29, 0, 53, 13, tzinfo=UTC
+    )
+    # Packages that bring new ones wait too; without an archive at hand, --no-download fails.
+    assert "dist-upgrade" in asked[0]
+    assert "--no-download" not in asked[0]
+
+
+def test_without_lists_of_the_security_suite_nothing_is_told(lists: Path) -> None:
+    (lists / "deb.debian.org_debian-security_dists_bookworm-security_InRelease").write_text("Date: x\n")
+    with pytest.raises(Unread, match="trixie-security"):
+        agent_system.updates({})
+
+
+@pytest.mark.parametrize(("days", "status"), [(5, Status.CONFORME), (8, Status.NON_CONFORME)])
+def test_lists_of_yesterday_do_not_hide_an_old_security_suite(days: int, status: Status) -> None:
+    now = int(datetime.now(UTC).timestamp())
+    told = {"lists_seconds": now, "security_seconds": now - days * 86400, "security": [], "others": 0}
+    assert judged("security-updates-watched", updates=told).status is status

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ LEFT_OUT = re.compile(r"^missing\s+(?:c\s+)?/usr/share/(?:man|locale|doc|info|li
 """What an installation may leave out by dpkg's ``path-exclude``."""
 SCANNERS = {"clamav-daemon": "/var/lib/clamav"}
 """Packages that look for malware: where each keeps its signatures."""
+LISTS = Path("/var/lib/apt/lists")
+UPDATES_SECONDS = 60
 STATES = ("Id", "LoadState", "ActiveState", "UnitFileState")
 
 
@@ -114,17 +117,34 @@ def integrity(_questions: Questions) -> dict[str, Any]:
 
 @section("updates")
 def updates(_questions: Questions) -> dict[str, Any]:
-    """Security updates that wait, by the package lists of the host; their age as a day."""
-    lists = [path for path in Path("/var/lib/apt/lists").glob("*Release") if path.is_file()]
+    """Security updates that wait, by the package lists of the host; the age of these as a day.
+
+    A file of lists has the time that the mirror gives it. The security suite's changes with its updates, not
+    each day: what counts of it is the day on which it was signed.
+    """
+    lists = [path for path in LISTS.glob("*Release") if path.is_file()]
     if not lists:
         raise Unread("aucune liste de paquets sur l’hôte : il n’a pas interrogé de miroir")
+    codename = dict(line.split("=", 1) for line in text("/etc/os-release").splitlines() if "=" in line)[
+        "VERSION_CODENAME"
+    ].strip('"')
+    signed = [
+        found[1]
+        for path in lists
+        if re.search(rf"_dists_{codename}-security_(?:In)?Release$", path.name)
+        and (found := re.search(r"^Date: (.+)$", text(str(path)), re.MULTILINE))
+    ]
+    if not signed:
+        raise Unread(f"aucune liste de {codename}-security sur l’hôte : ses mises à jour lui sont inconnues")
+    # Not “upgrade”, which keeps back what needs a new package, a kernel for one. It only simulates.
     said = output(
-        "apt-get", "--simulate", "--quiet", "--no-download", "upgrade", "-o", "Debug::NoLocking=true"
+        *("apt-get", "--simulate", "--quiet", "dist-upgrade", "-o", "Debug::NoLocking=true"),
+        seconds=UPDATES_SECONDS,
     )
     waiting = [line.split() for line in said.splitlines() if line.startswith("Inst ")]
-    newest = max(path.stat().st_mtime for path in lists)
     return {
-        "lists_seconds": int(newest),
+        "lists_seconds": int(max(path.stat().st_mtime for path in lists)),
+        "security_seconds": int(max(parsedate_to_datetime(day).timestamp() for day in signed)),
         "security": sorted(one[1] for one in waiting if "security" in " ".join(one).lower()),
         "others": len(waiting),
     }

@@ -185,14 +185,15 @@ def readable_by(value: Any, expect: Mapping[str, Any], _others: Others) -> Itera
 
 @rule("no older than")
 def no_older_than(value: Any, expect: Mapping[str, Any], others: Others) -> Iterator[Deviation]:
-    """What stands at ``at``, in seconds since 1970 or ISO 8601, is at most ``hours`` before the facts."""
-    found = at(value, expect["at"])
-    if found is ABSENT or found is None:
-        raise Unreadable(f"pas de date à {expect['at']}")
-    then = datetime.fromtimestamp(found, UTC) if isinstance(found, int | float) else _time(found)
-    hours = (others.moment - then).total_seconds() / 3600
-    if hours > expect["hours"]:
-        yield Deviation(expect["at"], f"au plus {expect['hours']} h", f"{hours:.0f} h")
+    """Each date of ``hours``, seconds since 1970 or ISO 8601, is at most so many hours before the facts."""
+    for path, longest in expect["hours"].items():
+        found = at(value, path)
+        if found is ABSENT or found is None:
+            raise Unreadable(f"pas de date à {path}")
+        then = datetime.fromtimestamp(found, UTC) if isinstance(found, int | float) else _time(found)
+        hours = (others.moment - then).total_seconds() / 3600
+        if hours > longest:
+            yield Deviation(path, f"au plus {longest} h", f"{hours:.0f} h")
 
 
 @rule("room for logs")
