@@ -10,7 +10,7 @@ import pytest
 
 from socle import vault
 from socle.audit import controls
-from socle.audit.collect import agent_accounts, agent_system, session
+from socle.audit.collect import agent_accounts, agent_apt, agent_system, session
 from socle.audit.collect.agent import Unread
 from socle.audit.judging import judge
 from socle.audit.model import Fact, Judgement, Status
@@ -132,3 +132,78 @@ def test_lists_of_yesterday_do_not_hide_an_old_security_suite(days: int, status:
     now = int(datetime.now(UTC).timestamp())
     told = {"lists_seconds": now, "security_seconds": now - days * 86400, "security": [], "others": 0}
     assert judged("security-updates-watched", updates=told).status is status
+
+
+MIRROR = "http://deb.debian.org/debian"
+GOOD = f"""\
+Types: deb
+URIs: {MIRROR}
+Suites: trixie trixie-updates
+Signed-By: /k
+
+# Comments may stand anywhere.
+Types: deb deb-src
+URIs: {MIRROR}-security
+Suites: trixie-security
+Signed-By: /k
+"""
+
+
+def told_sources(monkeypatch: pytest.MonkeyPatch, folder: Path, files: dict[str, str]) -> dict[str, Any]:
+    """What the agent says of files of sources, where apt-config puts them."""
+    (folder / "parts").mkdir()
+    for name, body in files.items():
+        (folder / "parts" / name).write_text(body, encoding="utf-8")
+    said = {
+        "dump": 'Dir "/";\nacquire::AllowWeakRepositories "on";\n' if "weak" in files else 'Dir "/";\n',
+        "shell": f"LIST='{folder}/sources.list'\nPARTS='{folder}/parts/'\n",
+    }
+    monkeypatch.setattr(agent_apt, "output", lambda _program, asked, *_names: said[asked])
+    return agent_apt.apt({})
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"debian.sources": GOOD},
+        {"a.list": f"deb [signed-by=/k] {MIRROR} trixie main\n", "b.sources": GOOD},
+        {"debian.sources": GOOD, "c.sources": "Enabled: no\nURIs: https://elsewhere.example\n"},
+        {
+            "debian.sources": GOOD.replace(
+                "Signed-By: /k\n", "Signed-By:\n -----BEGIN PGP\n .\n mQ\nTrusted: no\n"
+            )
+        },
+    ],
+)
+def test_sources_of_the_site_are_right(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, files: dict[str, str]
+) -> None:
+    judgement = judged("package-sources", apt=told_sources(monkeypatch, tmp_path, files))
+    assert judgement.status is Status.CONFORME, judgement
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"debian.sources": GOOD.partition("\n\n")[0]},
+        {"debian.sources": GOOD.replace("trixie-security", "bookworm-security")},
+        {"debian.sources": GOOD.replace("deb deb-src", "deb-src")},
+        {"debian.sources": GOOD + "Enabled: 0\n"},
+        {"debian.sources": GOOD + "Trusted: true\n"},
+        {"debian.sources": GOOD + "Allow-Insecure: enable\n"},
+        {"debian.sources": GOOD + " \nTrusted: yes\n"},
+        {"debian.sources": GOOD.replace(f"{MIRROR}\n", f"{MIRROR}\n https://evil.example/debian\n")},
+        {"debian.sources": GOOD.replace(f"{MIRROR}\n", f"{MIRROR}\n#\n\thttps://evil.example/debian\n")},
+        {"debian.sources": GOOD, "b.list": f"deb [signed-by=/k trusted=true] {MIRROR} trixie main"},
+        {"debian.sources": GOOD, "b.list": f"deb [signed-by=/k Allow-Weak=1] {MIRROR} trixie main"},
+        {"debian.sources": GOOD, "b.list": f"deb [signed-by=/k arch={MIRROR}] copy:/evil trixie main"},
+        {"debian.sources": GOOD, "b.list": f"deb {MIRROR} trixie main"},
+        {"debian.sources": GOOD, "b.list": "deb"},
+        {"debian.sources": GOOD, "weak": ""},
+    ],
+)
+def test_sources_that_are_missing_foreign_or_unsigned_are_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, files: dict[str, str]
+) -> None:
+    judgement = judged("package-sources", apt=told_sources(monkeypatch, tmp_path, files))
+    assert judgement.status is Status.NON_CONFORME, judgement

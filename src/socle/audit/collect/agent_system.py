@@ -1,4 +1,4 @@
-"""What a host is: release, clock, packages, where they come from, disks, units."""
+"""What a host is: release, clock, packages, disks, units."""
 
 from __future__ import annotations
 
@@ -147,69 +147,6 @@ def updates(_questions: Questions) -> dict[str, Any]:
         "security_seconds": int(max(parsedate_to_datetime(day).timestamp() for day in signed)),
         "security": sorted(one[1] for one in waiting if "security" in " ".join(one).lower()),
         "others": len(waiting),
-    }
-
-
-@section("apt")
-def apt(_questions: Questions) -> dict[str, Any]:
-    """Where packages come from, signed by which keys, and settings that would let unsigned ones in."""
-    sources = []
-    for path in sorted(Path("/etc/apt").glob("sources.list*")) + sorted(
-        Path("/etc/apt/sources.list.d").glob("*")
-    ):
-        if path.is_file() and path.suffix in {".list", ".sources"}:
-            sources += _sources(path)
-    settings = dict(
-        line.rstrip(";").split(" ", 1) for line in output("apt-config", "dump").splitlines() if " " in line
-    )
-    weak = (
-        "APT::Get::AllowUnauthenticated",
-        "Acquire::AllowInsecureRepositories",
-        "Acquire::AllowWeakRepositories",
-    )
-    return {
-        "sources": sources,
-        "insecure": sorted(
-            name for name in weak if settings.get(name, "").strip('"').lower() in {"1", "true", "yes"}
-        ),
-    }
-
-
-def _sources(path: Path) -> list[dict[str, Any]]:
-    body = text(str(path))
-    if path.suffix == ".list":
-        lines = [
-            line.split() for line in body.splitlines() if line.strip() and not line.lstrip().startswith("#")
-        ]
-        return [_one_line(str(path), line) for line in lines]
-    found = []
-    for block in re.split(r"\n\s*\n", body):
-        fields = dict(
-            line.split(":", 1) for line in block.splitlines() if ":" in line and line[0] not in " #"
-        )
-        named = {name.lower(): value.strip() for name, value in fields.items()}
-        found += [
-            {
-                "file": str(path),
-                "uri": uri,
-                "trusted": named.get("trusted", "no") == "yes",
-                "signed_by": named.get("signed-by", ""),
-                "suites": named.get("suites", ""),
-            }
-            for uri in named.get("uris", "").split()
-        ]
-    return found
-
-
-def _one_line(path: str, words: list[str]) -> dict[str, Any]:
-    options = " ".join(words[1:-2]) if words[1].startswith("[") else ""
-    key = re.search(r"signed-by=([^\s\]]+)", options)
-    return {
-        "file": path,
-        "uri": next((word for word in words if "://" in word), ""),
-        "trusted": "trusted=yes" in options,
-        "signed_by": key[1] if key else "",
-        "suites": " ".join(words[-2:-1]),
     }
 
 

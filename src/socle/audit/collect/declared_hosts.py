@@ -115,6 +115,12 @@ def clocks(site: Site) -> list[str]:
     return sorted(str(address) for address in site.settings.ntp)
 
 
+def mirror(site: Site) -> dict[str, list[str]]:
+    """The suites that packages of a host come from, by address: what the role ``base`` writes."""
+    url, suite = str(site.settings.mirror.url), site.settings.mirror.suite
+    return {url: [suite, f"{suite}-updates"], f"{url}-security": [f"{suite}-security"]}
+
+
 def people(site: Site) -> dict[str, list[str]]:
     """The groups of each account of a person on hosts."""
     given = {login: person.model_dump() for login, person in site.people.people.items()}
@@ -140,7 +146,7 @@ def _of(site: Site, host: Host) -> dict[str, Any]:
         },
         "ssh_address": f"{host.address}:{catalogue.load().components['base'].listeners['ssh'].port}",
         "deployers": sorted(str(address) for address in settings.deployers),
-        "mirror": [str(settings.mirror.url), f"{settings.mirror.url}-security"],
+        "mirror": mirror(site),
         "clocks": clocks(site),
         "equipment": sorted(name for name, entry in site.equipment.items() if host.name in entry.hosts),
         "retention_months": settings.logs.retention_months,

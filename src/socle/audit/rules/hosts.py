@@ -110,16 +110,23 @@ def _lines(value: Any, name: str) -> list[str]:
 
 @rule("package sources")
 def package_sources(value: Any, _expect: Mapping[str, Any], others: Others) -> Iterator[Deviation]:
-    """Packages come from the mirror that the site names, each source with its own key, none without one."""
-    wanted = {uri.rstrip("/") for uri in at(_declared(others), "mirror")}
+    """Packages come from the mirror that the site names, each source with its own key, none without one.
+
+    Each suite that the site names is there: without its security updates, none of them ever waits.
+    """
+    wanted = {uri.rstrip("/"): suites for uri, suites in at(_declared(others), "mirror").items()}
     sources = _listed(value, "sources")
     for one in sources:
         if one["uri"].rstrip("/") not in wanted:
             yield Deviation(one["file"], shown(sorted(wanted)), one["uri"])
         if one["trusted"]:
-            yield Deviation(one["file"], "une signature vérifiée", "trusted=yes")
+            yield Deviation(one["file"], "une signature vérifiée", "une option la rend inutile")
         if not one["signed_by"]:
             yield Deviation(one["file"], "une clé nommée (Signed-By)", "toute clé connue de l’hôte")
+    for uri, suites in wanted.items():
+        named = [one for one in sources if one["uri"].rstrip("/") == uri and "deb" in one["types"].split()]
+        for suite in sorted(set(suites) - {suite for one in named for suite in one["suites"].split()}):
+            yield Deviation(suite, f"lue sur {uri}", "absente")
     for name in value["insecure"]:
         yield Deviation(name, "non", "oui")
 
