@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from socle import vault
+from socle import hardening, vault
 from socle.audit import controls
-from socle.audit.collect import agent_accounts, agent_apt, agent_system, session
+from socle.audit.collect import agent_accounts, agent_apt, agent_system, declared_hosts, session
 from socle.audit.collect.agent import Unread
 from socle.audit.judging import judge
 from socle.audit.model import Fact, Judgement, Status
@@ -207,3 +207,38 @@ def test_sources_that_are_missing_foreign_or_unsigned_are_told(
 ) -> None:
     judgement = judged("package-sources", apt=told_sources(monkeypatch, tmp_path, files))
     assert judgement.status is Status.NON_CONFORME, judgement
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Match Address 0.0.0.0/0",
+        '"Match" Address 0.0.0.0/0',
+        "match=Address 0.0.0.0/0",
+        '\t""\tMATCH\tAddress 0.0.0.0/0',
+        "= Match Address 0.0.0.0/0",
+        "",
+    ],
+)
+def test_settings_of_some_connections_only_are_told_beside_the_audits_own(tmp_path: Path, line: str) -> None:
+    site = load(project_root() / "inventories/lab")
+    traits = declared_hosts.traits(site, site.hosts["ctl1"])
+    laid = {entry["path"]: entry for entry in hardening.files(hardening.applied(traits), traits)}
+    own = laid["/etc/ssh/sshd_config.d/90-socle-audit.conf"]["content"]
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d/90-socle-audit.conf").write_text(own)
+    (tmp_path / "more").write_text(f"# Match nobody\n{line}\n  PasswordAuthentication yes\n")
+    (tmp_path / "d/99-more.conf").write_text(f'Include="{tmp_path}/mor?"\n')
+    (tmp_path / "sshd_config").write_text("Include d/*.conf\nUsePAM yes\n")
+    told = agent_accounts.match_blocks(str(tmp_path / "sshd_config"), set())
+    assert len(told) == (2 if line else 1)
+    good = golden("lab").of("host.sshd")["ctl1"].value
+    status = Status.NON_CONFORME if line else Status.CONFORME
+    assert judged("ssh-no-exceptions", sshd={**good, "matches": sorted(told)}).status is status
+
+
+def test_a_line_behind_a_block_is_part_of_it(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("Match User x\n\n  PermitTTY no\nInclude b\n# end\nPermitRootLogin yes\n")
+    (tmp_path / "b").write_text("Match User y\nInclude a\n")
+    told = agent_accounts.match_blocks(str(tmp_path / "a"), set())
+    assert told == ["Match User y; Include a", "Match User x; PermitTTY no; Include b; PermitRootLogin yes"]

@@ -19,6 +19,7 @@ LETTERS = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 KEY_FILES = (
     "authorized_keys", "authorized_keys2", ".rhosts", ".shosts", "id_rsa", "id_dsa", "id_ecdsa", "id_ed25519",
 )  # fmt: skip
+SSH_SETTINGS = "/etc/ssh/sshd_config"
 KEY_PLACES = ("/home", "/root", "/etc/ssh", "/var/lib", "/srv", "/opt")
 
 
@@ -184,14 +185,41 @@ def _stack(path: str) -> list[str]:
 
 
 @section("sshd")
-def sshd(_questions: Questions) -> dict[str, str]:
-    """The settings of the SSH server as it reads them itself; values of one name are joined by blanks."""
+def sshd(_questions: Questions) -> dict[str, Any]:
+    """The settings of the SSH server as it reads them itself; values of one name are joined by blanks.
+
+    ``matches`` are those that it reads for some connections only: each block as one line.
+    """
     found: dict[str, list[str]] = {}
     for line in output("sshd", "-T").splitlines():
         name, _blank, value = line.partition(" ")
         found.setdefault(name, []).append(value.strip())
     found["hostkeys"] = sorted(_host_keys())
-    return {name: " ".join(values) for name, values in sorted(found.items())}
+    told = {name: " ".join(values) for name, values in sorted(found.items())}
+    return {**told, "matches": sorted(match_blocks(SSH_SETTINGS, set()))}
+
+
+def match_blocks(path: str, read: set[str]) -> list[str]:
+    """The blocks ``Match`` of a file of sshd_config(5) and of those that it includes, without comments."""
+    if path in read:
+        return []
+    read.add(path)
+    found: list[str] = []
+    inside = False
+    for raw in text(path).split("\n"):
+        # Blanks, quotes and an equals sign may stand before and behind a keyword.
+        line = " ".join(raw.split())
+        keyword, _end, rest = re.sub(r'[\s="]+', " ", line).lstrip().partition(" ")
+        if keyword.lower() == "match":
+            found.append(line)
+            inside = True
+        elif inside and line and not line.startswith("#"):
+            found[-1] += f"; {line}"
+        if keyword.lower() == "include":
+            for one in rest.split():
+                for each in sorted(Path("/").glob(str(Path(path).parent / one).lstrip("/"))):
+                    found[len(found) - inside : len(found) - inside] = match_blocks(str(each), read)
+    return found
 
 
 def _host_keys() -> list[str]:

@@ -123,9 +123,10 @@ def _quality(said: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
-def _sshd(said: Mapping[str, str]) -> dict[str, Any]:
+def _sshd(said: Mapping[str, Any]) -> dict[str, Any]:
     return {name: said[name] for name in sorted(SSHD & said.keys())} | {
-        "allowusers": sorted(said["allowusers"].split())
+        "allowusers": sorted(said["allowusers"].split()),
+        "matches": said["matches"],
     }
 
 
@@ -196,7 +197,7 @@ def _kinds() -> tuple[FactKind, ...]:
         "host.upload": "Envoi du journal vers le collecteur",
         "host.hardening.report": "Rapport de durcissement de l’hôte",
         "host.quality": "Qualité exigée des mots de passe de la console",
-        "host.sshd": "Réglages du serveur SSH (sshd -T)",
+        "host.sshd": "Réglages du serveur SSH (sshd -T), et ceux de ses blocs Match",
         "host.packages": "Paquets demandés par leur nom, et empreinte de toute la liste",
         "host.firewall": "Règles de nftables dans le noyau",
         "host.disks": "Systèmes de fichiers et place libre",
