@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -242,3 +243,20 @@ def test_a_line_behind_a_block_is_part_of_it(tmp_path: Path) -> None:
     (tmp_path / "b").write_text("Match User y\nInclude a\n")
     told = agent_accounts.match_blocks(str(tmp_path / "a"), set())
     assert told == ["Match User y; Include a", "Match User x; PermitTTY no; Include b; PermitRootLogin yes"]
+
+
+def test_files_with_odd_names_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agent_accounts, "SECRET_PLACES", (str(tmp_path),))
+    monkeypatch.setattr(agent_accounts, "KEY_PLACES", (str(tmp_path),))
+    names = ["plain.conf", "a\tb.conf", "line\u2028.conf", "next\u0085.conf", "new\nline.conf", "\t\t.conf"]
+    names += ["carriage\rreturn.conf", os.fsdecode(b"byte\xff.conf")]
+    for name in names:
+        (tmp_path / name).write_text("-----BEGIN PRIVATE KEY-----")
+        (tmp_path / f"folder {name}").mkdir()
+        (tmp_path / f"folder {name}" / "id_rsa").touch(0o600)
+    told = agent_accounts.secret_files({})
+    shown = [name.encode("utf-8", "surrogateescape").decode("utf-8", "replace") for name in names]
+    assert {one["path"] for one in told} == {str(tmp_path / name) for name in shown}
+    keys = agent_accounts.keys({})
+    assert {one["path"] for one in keys} == {str(tmp_path / f"folder {name}" / "id_rsa") for name in shown}
+    assert {(one["mode"], one["empty"]) for one in keys} == {("0600", True)}

@@ -52,23 +52,29 @@ def output(
     Raises:
         Unread: the program is not there, fails, or takes too long.
     """
+    said = raw_output(*command, ok=ok, seconds=seconds, given=given).decode("utf-8", "replace")
+    return said.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def raw_output(
+    *command: str, ok: tuple[int, ...] = (0,), seconds: int = SECONDS, given: str | None = None
+) -> bytes:
+    """The same, as it was printed: names of files are no text."""
     try:
         done = subprocess.run(
             command,
             capture_output=True,
-            text=True,
-            errors="replace",
             timeout=seconds,
             check=False,
             env={**os.environ, "LC_ALL": "C.UTF-8", "TZ": "UTC"},
-            input=given or "",
+            input=(given or "").encode(),
         )
     except FileNotFoundError as error:
         raise Unread(f"{command[0]} n’est pas installé") from error
     except subprocess.TimeoutExpired as error:
         raise Unread(f"{command[0]} ne répond pas en {seconds} s") from error
     if done.returncode not in ok:
-        said = (done.stderr or done.stdout).strip().splitlines()
+        said = (done.stderr or done.stdout).decode("utf-8", "replace").strip().splitlines()
         raise Unread(
             f"{command[0]} finit par {done.returncode} : {said[-1][:200] if said else 'sans message'}"
         )

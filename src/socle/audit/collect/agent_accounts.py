@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from socle.audit.collect.agent import Questions, Unread, output, section, text
+from socle.audit.collect.agent import Questions, Unread, output, raw_output, section, text
 
 NO_SHELL = ("/usr/sbin/nologin", "/sbin/nologin", "/bin/false", "/usr/bin/false", "/bin/sync")
 SCHEMES = {
@@ -20,6 +21,7 @@ KEY_FILES = (
     "authorized_keys", "authorized_keys2", ".rhosts", ".shosts", "id_rsa", "id_dsa", "id_ecdsa", "id_ed25519",
 )  # fmt: skip
 SSH_SETTINGS = "/etc/ssh/sshd_config"
+SECRET_PLACES = ("/etc", "/var/lib/openbao", "/root", "/home")
 KEY_PLACES = ("/home", "/root", "/etc/ssh", "/var/lib", "/srv", "/opt")
 
 
@@ -117,15 +119,24 @@ def keys(_questions: Questions) -> list[dict[str, Any]]:
     """Files of keys that could open a session, or that a stolen disk would give away."""
     asked = " -o ".join(f"-name {name}" for name in KEY_FILES).split()
     places = [place for place in KEY_PLACES if Path(place).is_dir()]
-    said = output("find", *places, "-xdev", "-type", "f", "(", *asked, ")", "-printf", "%p\\t%u\\t%m\\t%s\\n")
-    lines = [line.split("\t") for line in said.splitlines()]
+    lines = _files(places, ["(", *asked, ")"], "%u\\t%m\\t%s")
     return sorted(
         (
-            {"path": path, "owner": owner, "mode": mode.rjust(4, "0"), "empty": size == "0"}
-            for path, owner, mode, size in lines
+            {"path": _shown(path), "owner": owner, "mode": mode.rjust(4, "0"), "empty": size == "0"}
+            for owner, mode, size, path in lines
         ),
         key=lambda one: one["path"],
     )
+
+
+def _files(places: Sequence[str], asked: Sequence[str], told: str) -> list[list[str]]:
+    """What ``find`` tells of files, and their paths, which may hold any byte but the null."""
+    said = raw_output("find", *places, "-xdev", "-type", "f", *asked, "-printf", f"{told}\\t%p\\0")
+    return [line.split("\t", told.count("\\t") + 1) for line in os.fsdecode(said).split("\0") if line]
+
+
+def _shown(path: str) -> str:
+    return os.fsencode(path).decode("utf-8", "replace")
 
 
 @section("sudo")
@@ -234,16 +245,11 @@ def _host_keys() -> list[str]:
 @section("secret_files")
 def secret_files(_questions: Questions) -> list[dict[str, str]]:
     """Files that hold a secret, by their name or by the names of their settings, and who may read them."""
-    found = set()
-    for place in ("/etc", "/var/lib/openbao", "/root", "/home"):
-        if Path(place).is_dir():
-            said = output(
-                "find", place, "-xdev", "-type", "f", "-size", "-256k", "-printf", "%p\\t%m\\t%u\\t%g\\n"
-            )
-            found |= {tuple(line.split("\t")) for line in said.splitlines() if line.count("\t") == 3}  # noqa: PLR2004
+    places = [place for place in SECRET_PLACES if Path(place).is_dir()]
+    found = _files(places, ["-size", "-256k"], "%m\\t%u\\t%g") if places else []
     return [
-        {"path": path, "mode": mode.rjust(4, "0"), "owner": owner, "group": group}
-        for path, mode, owner, group in sorted(found)
+        {"path": _shown(path), "mode": mode.rjust(4, "0"), "owner": owner, "group": group}
+        for mode, owner, group, path in sorted(found, key=lambda one: one[-1])
         if _secret(path)
     ]
 
@@ -267,7 +273,7 @@ def _secret(path: str) -> bool:
     except OSError as error:
         if not os.path.lexists(path):
             return False
-        raise Unread(f"{path} : {error.strerror}") from error
+        raise Unread(f"{_shown(path)} : {error.strerror}") from error
     if b"\0" in body[:1024]:
         return False
     return PRIVATE in body or bool(SECRET_LINE.search(body) or CREDENTIAL_IN_URL.search(body))
