@@ -260,3 +260,28 @@ def test_files_with_odd_names_are_found(tmp_path: Path, monkeypatch: pytest.Monk
     keys = agent_accounts.keys({})
     assert {one["path"] for one in keys} == {str(tmp_path / f"folder {name}" / "id_rsa") for name in shown}
     assert {(one["mode"], one["empty"]) for one in keys} == {("0600", True)}
+
+
+@pytest.mark.parametrize(
+    ("line", "wrong"),
+    [
+        ("input tcp 22,2222", True),
+        ("input tcp 1-1024", True),
+        ("input everything", True),
+        ("input from 10.77.0.9", True),
+        ("input != from 10.77.0.1 tcp 22", True),
+        ("input != tcp 80", True),
+        ("input protocol 6", True),
+        ("input protocol 1-17", True),
+        ("input tcp from port 80", True),
+        ("input from 10.77.0.1 tcp 22,2222", False),
+        ("input tcp 23,80-90", False),
+        ("input udp 22", False),
+        ("input icmp echo-request", False),
+        ("output everything", False),
+    ],
+)
+def test_every_line_that_may_reach_ssh_names_stations(line: str, wrong: bool) -> None:
+    declared = golden("lab").of("host.declared")["ctl1"].value["firewall"]
+    judgement = judged("ssh-admin-stations", firewall={**declared, "accepts": [*declared["accepts"], line]})
+    assert (judgement.status is Status.NON_CONFORME) is wrong, judgement

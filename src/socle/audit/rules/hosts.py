@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -88,17 +89,43 @@ def _covers(entry: Mapping[str, Any], one: Mapping[str, Any]) -> bool:
 
 @rule("stations")
 def stations(value: Any, expect: Mapping[str, Any], others: Others) -> Iterator[Deviation]:
-    """Who may open a connection to a port of the host, by its firewall, is a station of the site."""
+    """Who may open a connection to a port of the host, by its firewall, is a station of the site.
+
+    Lines of the flow matrix that do not name the port are what every host lets through.
+    """
     declared = set(at(_declared(others), "deployers"))
-    rules = [line for line in _lines(value, "accepts") if line.endswith(f" tcp {expect['port']}")]
-    incoming = [line for line in rules if line.startswith("input ")]
+    known = {str(line) for line in at(_declared(others), "firewall/accepts")}
+    port = expect["port"]
+    lines = [line for line in _lines(value, "accepts") if line.startswith("input ")]
+    incoming = [
+        line
+        for line in lines
+        if line.endswith(f" tcp {port}") or (line not in known and _may_reach(line, port))
+    ]
     if not incoming:
-        raise Unreadable(f"aucune règle d’entrée pour le port {expect['port']}")
+        raise Unreadable(f"aucune règle d’entrée pour le port {port}")
     for line in incoming:
         _before, _from, rest = line.partition(" from ")
         sources = set(rest.split(" ")[0].split(",")) if rest else {"partout"}
+        if "!=" in line:
+            sources = {line}
         for source in sorted(sources - declared):
-            yield Deviation(f"port {expect['port']}", shown(sorted(declared)), source)
+            yield Deviation(f"port {port}", shown(sorted(declared)), source)
+
+
+_OTHER_PROTOCOL = re.compile(r" (?:udp|icmp|icmpv6) | protocol (?!6$)\d+$")
+_TCP_PORTS = re.compile(r" tcp (\d+(?:-\d+)?(?:,\d+(?:-\d+)?)*)(?: |$)")
+
+
+def _may_reach(line: str, port: int) -> bool:
+    """Whether a line of a firewall may let packets to a port of TCP through: it names no other, only."""
+    if "!=" in line:
+        return True
+    named = _TCP_PORTS.search(line)
+    if not named:
+        return not _OTHER_PROTOCOL.search(line)
+    ranges = [one.partition("-") for one in named[1].split(",")]
+    return any(int(first) <= port <= int(last or first) for first, _dash, last in ranges)
 
 
 def _lines(value: Any, name: str) -> list[str]:
