@@ -285,3 +285,11 @@ def test_every_line_that_may_reach_ssh_names_stations(line: str, wrong: bool) ->
     declared = golden("lab").of("host.declared")["ctl1"].value["firewall"]
     judgement = judged("ssh-admin-stations", firewall={**declared, "accepts": [*declared["accepts"], line]})
     assert (judgement.status is Status.NON_CONFORME) is wrong, judgement
+
+
+def test_what_was_found_before_a_rule_cannot_read_on_stays_found() -> None:
+    accounts = [{"name": "open", "password": "empty"}, {"name": "strange"}]
+    judgement = judged("shadow-hashes", accounts={"accounts": accounts})
+    assert judgement.status is Status.NON_CONFORME
+    assert [finding.subject for finding in judgement.findings] == ["ctl1 — open"]
+    assert "KeyError" in (judgement.reason or "")

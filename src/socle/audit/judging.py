@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from socle.audit.model import Control, Facts, Finding, Judgement, Status
@@ -68,7 +68,8 @@ def _judge(control: Control, index: _Index) -> Judgement:
     if not any(name not in index.facts.expected for name in control.needs):
         for subject, value in sorted(index.values.get(control.needs[0], {}).items()):
             try:
-                found += _findings(control, subject, value, Others(subject, index.facts.ended, others))
+                # One by one: what was found stays found if the rule cannot read on.
+                found.extend(_findings(control, subject, value, Others(subject, index.facts.ended, others)))
                 read += 1
             except Unreadable as error:
                 unread.append((subject, str(error)))
@@ -92,15 +93,13 @@ def _judge(control: Control, index: _Index) -> Judgement:
     return Judgement(control=control.id, status=Status.CONFORME, read=read)
 
 
-def _findings(control: Control, subject: str, value: Any, others: Others) -> Iterable[Finding]:
-    return [
-        Finding(
+def _findings(control: Control, subject: str, value: Any, others: Others) -> Iterator[Finding]:
+    for deviation in RULES[control.rule](value, control.expect, others):
+        yield Finding(
             subject=_plain(f"{subject} — {deviation.place}" if deviation.place else subject),
             expected=_plain(deviation.expected),
             found=_plain(deviation.found),
         )
-        for deviation in RULES[control.rule](value, control.expect, others)
-    ]
 
 
 def _told(unread: Iterable[tuple[str, str]]) -> str | None:
