@@ -15,6 +15,7 @@ from socle.audit.collect import agent_accounts, agent_apt, agent_system, declare
 from socle.audit.collect.agent import Unread
 from socle.audit.judging import judge
 from socle.audit.model import Fact, Judgement, Status
+from socle.audit.rules import RULES, Others
 from socle.paths import project_root
 from socle.site import load
 from tests.unit.audit_golden import golden, one_pass
@@ -293,3 +294,24 @@ def test_what_was_found_before_a_rule_cannot_read_on_stays_found() -> None:
     assert judgement.status is Status.NON_CONFORME
     assert [finding.subject for finding in judgement.findings] == ["ctl1 — open"]
     assert "KeyError" in (judgement.reason or "")
+
+
+@pytest.mark.parametrize(("ahead", "status"), [(60, Status.CONFORME), (3600, Status.NON_CONFORME)])
+def test_a_date_to_come_is_not_recent(ahead: int, status: Status) -> None:
+    then = int(datetime.now(UTC).timestamp()) + ahead
+    assert judged("malware-signatures", malware={"unit": "active", "signatures": then}).status is status
+    image = {
+        "name": "debian",
+        "visibility": "public",
+        "hidden": False,
+        "created": datetime.fromtimestamp(then, UTC).isoformat(),
+    }
+    others = Others("lab", datetime.now(UTC), {})
+    deviations = list(RULES["images-recent"]([image], {"days": 30}, others))
+    assert bool(deviations) is (status is Status.NON_CONFORME)
+
+
+@pytest.mark.parametrize(("most", "status"), [("0", Status.NON_CONFORME), ("3", Status.CONFORME)])
+def test_an_idle_session_is_ended_at_some_time(most: str, status: Status) -> None:
+    good = golden("lab").of("host.sshd")["ctl1"].value
+    assert judged("ssh-sessions", sshd={**good, "clientalivecountmax": most}).status is status

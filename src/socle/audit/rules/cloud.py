@@ -9,7 +9,7 @@ from typing import Any
 
 from socle.audit.rules.accounts import TENANT, lives
 from socle.audit.rules.conditions import holds, shown, told
-from socle.audit.rules.dates import moment_of
+from socle.audit.rules.dates import AHEAD, moment_of
 from socle.audit.rules.registry import Deviation, Others, Unreadable, rule
 
 HOURS_OF = {"hourly": 1, "daily": 24, "weekly": 168}
@@ -196,6 +196,8 @@ def images_recent(value: Any, expect: Mapping[str, Any], others: Others) -> Iter
         raise Unreadable("aucune image publique")
     for image in picked:
         age = others.moment - moment_of(image["created"])
+        if -age > AHEAD:
+            yield Deviation(image["name"], "une date passée", image["created"])
         if age > timedelta(days=expect["days"]):
             yield Deviation(image["name"], f"au plus {expect['days']} jours", f"{age.days} jours")
         for path, condition in expect.get("each", {}).items():

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from socle.audit.rules.conditions import ABSENT, at, holds, shown, told
 from socle.audit.rules.registry import Deviation, Others, Unreadable, rule
 
 HOUR = timedelta(hours=1)
+AHEAD: Final = timedelta(minutes=5)
+"""How far clocks may stand apart: what is dated later is no proof of being recent."""
 
 
 def moment_of(value: Any) -> datetime:

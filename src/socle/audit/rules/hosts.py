@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from socle.audit.rules.conditions import ABSENT, at, shown
+from socle.audit.rules.dates import AHEAD
 from socle.audit.rules.registry import Deviation, Others, Unreadable, rule
 
 DECLARED = "host.declared"
@@ -225,6 +226,8 @@ def no_older_than(value: Any, expect: Mapping[str, Any], others: Others) -> Iter
         if found is ABSENT or found is None:
             raise Unreadable(f"pas de date à {path}")
         then = datetime.fromtimestamp(found, UTC) if isinstance(found, int | float) else _time(found)
+        if then - others.moment > AHEAD:
+            yield Deviation(path, "une date passée", f"{then:%Y-%m-%d %H:%M} UTC")
         hours = (others.moment - then).total_seconds() / 3600
         if hours > longest:
             yield Deviation(path, f"au plus {longest} h", f"{hours:.0f} h")
