@@ -32,6 +32,15 @@ def found(rule: str, value: Any, expect: Any = None, beside: Others | None = Non
         ({"frontend a.bind": "10.0.0.1:1"}, ["frontend a.bind"]),
         ({"listen a.server": "b 10.0.0.1:1 ssl crt /x"}, ["listen a.server"]),
         ({"listen sql.bind": "10.0.0.1:1"}, []),
+        ({"listen sql from base.bind": "10.0.0.1:1"}, []),
+        ({"frontend a.bind": "10.0.0.1:1,127.0.0.1:1"}, ["frontend a.bind"]),
+        ({"frontend a.bind": "127.0.0.1:1,127.0.0.2:1"}, []),
+        ({"frontend a.bind": "10.0.0.1:1 # no ssl here"}, ["frontend a.bind"]),
+        ({"frontend a from base.bind": "10.0.0.1:1"}, ["frontend a from base.bind"]),
+        ({"backend a.server-template": "s 3 10.0.0.1:1"}, ["backend a.server-template"]),
+        ({"backend a.server": "s 10.0.0.1:1 check addr 127.0.0.1:2"}, ["backend a.server"]),
+        ({"backend a.server": f"s 10.0.0.1:1 {SSL} verify none"}, ["backend a.server"]),
+        ({"backend a.dispatch": "10.0.0.1:1"}, ["backend a.dispatch"]),
     ],
 )
 def test_every_hop_of_the_proxy_is_judged(options: dict[str, Any], places: list[str]) -> None:

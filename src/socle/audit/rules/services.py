@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
 from socle.audit.rules.conditions import at, holds, shown, told
 from socle.audit.rules.registry import Deviation, Others, Unreadable, rule
 
 _LOCAL = re.compile(r"127\.\d+\.\d+\.\d+:\d+")
+_HOPS = {"bind": 0, "dispatch": 0, "server": 1, "server-template": 2}
+"""What opens an entry or leads on, and which of its words is the address."""
 
 
 @rule("proxy_tls")
@@ -20,20 +23,25 @@ def proxy_tls(value: Any, expect: Mapping[str, Any], _others: Others) -> Iterato
     """
     options = at(value, f"{expect['file']}/options")
     hops = [
-        (name, line)
+        (name, str(line))
         for name, lines in options.items()
-        if re.fullmatch(r"(listen|frontend|backend) \S+\.(bind|server)", name)
+        if name.rpartition(".")[2] in _HOPS
         for line in (lines if isinstance(lines, list) else [lines])
     ]
     if not hops:
         raise Unreadable("le mandataire n’a ni entrée ni retour")
     for name, line in hops:
-        section, _dot, kind = name.partition(" ")[2].rpartition(".")
-        if section in expect.get("except", ()) or _LOCAL.search(line):
+        section, _dot, kind = name.rpartition(".")
+        words = line.partition("#")[0].split()
+        addresses = "".join(words[_HOPS[kind] : _HOPS[kind] + 1]).split(",")
+        if section.split()[1:2] in [[one] for one in expect.get("except", ())]:
             continue
-        if " ssl " not in f"{line} ":
+        if all(_LOCAL.fullmatch(one) for one in addresses):
+            continue
+        verified = {word for before, word in pairwise(words) if before == "verify"}
+        if "ssl" not in words or "no-ssl" in words:
             yield Deviation(name, "ssl", line)
-        elif kind == "server" and " verify required" not in line:
+        elif kind != "bind" and verified != {"required"}:
             yield Deviation(name, "verify required", line)
 
 
