@@ -41,6 +41,9 @@ table inet station {
   }
 }
 X"""
+NEW_TO_OPEN = """nft add chain inet station open
+nft add rule inet station open accept
+nft add rule inet station out ct state vmap '{ established : accept, related : accept, new : jump open }'"""
 
 
 def ways_out(*commands: str) -> dict[str, Any]:
@@ -90,6 +93,7 @@ def test_a_station_whose_only_way_out_is_the_tunnel() -> None:
         ([TUNNEL, CLOSED, "nft add rule inet station out tcp dport 443 accept"], (False, True)),
         ([TUNNEL, CLOSED, "nft add rule inet station out accept"], (False, True)),
         ([TUNNEL, CLOSED, "nft add rule inet station out udp dport { 53, 500 } accept"], (False, True)),
+        ([TUNNEL, CLOSED, NEW_TO_OPEN], (False, True)),
     ],
 )
 def test_every_way_around_the_tunnel_is_found(commands: list[str], found: tuple[bool, bool]) -> None:

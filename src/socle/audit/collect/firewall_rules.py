@@ -17,6 +17,8 @@ EVERYTHING: Final = "everything"
 """What a rule that names no packets lets through."""
 SILENT: Final = frozenset({"counter", "limit", "log", "accept", "drop", "notrack", "set", "update"})
 """Parts of a rule that change nothing about which packets are meant."""
+REFUSED: Final = frozenset({"drop", "reject"})
+"""Verdicts after which a packet goes nowhere; a chain that one is sent to may let it through."""
 
 
 def loaded(ruleset: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
@@ -84,15 +86,29 @@ def _accepted(expressions: Iterable[Mapping[str, Any]]) -> str | None:
         elif kind == "match":
             words.append(_match(body))
         elif kind == "vmap":
-            states = sorted(name for name, verdict in body["data"]["set"] if "accept" in verdict)
-            accepts = accepts or bool(states)
-            words.append(f"{_left(body['key'])} {','.join(states)}")
+            kept = _let_on(body["data"])
+            accepts = accepts or bool(kept)
+            words.append(f"{_left(body['key'])} {','.join(kept)}")
         elif kind in {"jump", "goto", "queue"}:
             accepts = True
             words.append(json.dumps(expression, sort_keys=True))
         elif kind not in SILENT:
             words.append(json.dumps(expression, sort_keys=True))
     return (" ".join(words) or EVERYTHING) if accepts else None
+
+
+def _let_on(data: Any) -> list[str]:
+    """What a map of verdicts does not drop: by its name where it is accepted, with its verdict elsewhere.
+
+    A map that has a name of its own is told by that: what it holds may change at any time.
+    """
+    if not isinstance(data, Mapping):
+        return [str(data)]
+    kept = [(_names(key), verdict) for key, verdict in data["set"] if not REFUSED & set(verdict)]
+    return sorted(
+        name if "accept" in verdict else f"{name} {json.dumps(verdict, sort_keys=True)}"
+        for name, verdict in kept
+    )
 
 
 def _match(body: Mapping[str, Any]) -> str:
