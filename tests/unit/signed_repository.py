@@ -33,7 +33,8 @@ class SignedRepository:
                 told["people"][login]["ssh_keys"] = [public]
         people.write_text(yaml.safe_dump(told, allow_unicode=True), "utf-8")
         self.git("init", "--quiet", "--initial-branch=main")
-        self.commit("Describe the site", AUTHOR, signed_by=OTHER)
+        self.git("commit", "--quiet", "--allow-empty", "--message=Begin")
+        self.let_in("Describe the site")
 
     def git(self, *words: str, who: str = AUTHOR, author: str | None = None) -> str:
         """What git prints, as one person; ``author`` is another one's name on the commit."""
@@ -52,6 +53,19 @@ class SignedRepository:
         sign = "--gpg-sign" if signed_by else "--no-gpg-sign"
         words = ("commit", "--quiet", "--allow-empty", sign, f"--message={text}")
         self.git(*words, who=signed_by or author, author=author)
+
+    def let_in(self, text: str, author: str = AUTHOR, merged_by: str = OTHER) -> None:
+        """Put what is in the folder into a signed commit of its author, and merge that by another person."""
+        self.git("switch", "--quiet", "--force-create", "topic")
+        self.commit(text, author, signed_by=author)
+        self.git("switch", "--quiet", "main")
+        self.merge("topic", merged_by)
+
+    def merge(self, branch: str, who: str, *more: str) -> None:
+        """Merge a branch into the one that is checked out, by a signed commit."""
+        self.git(
+            "merge", "--quiet", "--no-ff", "--gpg-sign", *more, f"--message=Merge {branch}", branch, who=who
+        )
 
     def change(self, text: str) -> None:
         """Change the site's files."""

@@ -35,13 +35,61 @@ def red(control: str, value: Any) -> bool:
     return bool(list(RULES[one.rule](value, one.expect, Others("essai", datetime.now(UTC)))))
 
 
-def test_a_change_that_another_person_signed_is_let_in(signed: SignedRepository) -> None:
+def test_a_signed_change_that_another_person_merged_is_let_in(signed: SignedRepository) -> None:
     signed.change("one")
-    signed.commit("Change", AUTHOR, signed_by=OTHER)
+    signed.let_in("Change")
     told = history(signed)
     assert [(one["authors"], one["signer"], one["apart"]) for one in told] == [([AUTHOR], OTHER, True)] * 2
     assert not red("site-changes-signed", told)
     assert not red("site-changes-by-two", told)
+
+
+def test_anothers_name_on_a_commit_is_not_another_person(signed: SignedRepository) -> None:
+    signed.change("one")
+    signed.commit("Change", AUTHOR, signed_by=OTHER)
+    told = history(signed)[0]
+    assert (told["authors"], told["signer"], told["apart"]) == (sorted([AUTHOR, OTHER]), OTHER, False)
+
+
+@pytest.mark.parametrize("signer", [None, "stranger", OTHER])
+def test_what_a_merge_brings_must_be_signed_by_somebody_else(
+    signed: SignedRepository, signer: str | None
+) -> None:
+    signed.git("switch", "--quiet", "--create", "other")
+    signed.change("one")
+    signed.commit("Change", AUTHOR, signed_by=signer)
+    signed.change("two")
+    signed.commit("Change more", AUTHOR, signed_by=AUTHOR)
+    signed.git("switch", "--quiet", "main")
+    signed.merge("other", OTHER)
+    assert not history(signed)[0]["apart"]
+
+
+def test_a_merge_that_holds_more_than_its_parents_is_its_signers_own(signed: SignedRepository) -> None:
+    signed.git("switch", "--quiet", "--create", "other")
+    signed.change("one")
+    signed.commit("Change", AUTHOR, signed_by=AUTHOR)
+    signed.git("switch", "--quiet", "main")
+    signed.merge("other", OTHER, "--no-commit")
+    people = signed.site / "people.yml"
+    people.write_text(people.read_text("utf-8") + "# one more\n", "utf-8")
+    signed.git("commit", "--quiet", "--all", "--gpg-sign", "--message=Merge", who=OTHER)
+    told = history(signed)[0]
+    assert (told["authors"], told["apart"]) == (sorted([AUTHOR, OTHER]), False)
+
+
+def test_a_repository_cannot_say_how_its_merges_are_done_again(signed: SignedRepository) -> None:
+    signed.git("switch", "--quiet", "--create", "other")
+    signed.change("one")
+    signed.commit("Change", AUTHOR, signed_by=AUTHOR)
+    signed.git("switch", "--quiet", "main")
+    (signed.top / ".gitattributes").write_text("*.yml merge=mine\n", "utf-8")
+    signed.change("mine")
+    signed.let_in("Attributes and a change")
+    signed.git("config", "merge.mine.driver", "echo '# put in' >> %A")
+    signed.merge("other", OTHER)
+    assert "# put in" in (signed.site / "site.yml").read_text("utf-8")
+    assert [one["apart"] for one in history(signed)] == [False, True, True]
 
 
 @pytest.mark.parametrize(("signer", "is_signed"), [(AUTHOR, True), ("stranger", False), (None, False)])
@@ -67,14 +115,11 @@ def test_an_author_cannot_write_a_signature_into_an_address(signed: SignedReposi
 
 
 def test_a_merge_is_judged_with_all_that_it_brings(signed: SignedRepository) -> None:
-    signed.git("switch", "--quiet", "--create", "topic")
     signed.change("one")
-    signed.commit("Change", OTHER, signed_by=None)
-    signed.git("switch", "--quiet", "main")
-    signed.git("merge", "--quiet", "--no-ff", "--gpg-sign", "--message=Merge", "topic", who=OTHER)
+    signed.let_in("Change", OTHER, merged_by=OTHER)
     assert (history(signed)[0]["authors"], history(signed)[0]["apart"]) == ([OTHER], False)
     signed.git("reset", "--quiet", "--hard", "HEAD^1")
-    signed.git("merge", "--quiet", "--no-ff", "--gpg-sign", "--message=Merge", "topic", who=AUTHOR)
+    signed.merge("topic", AUTHOR)
     assert (history(signed)[0]["signer"], history(signed)[0]["apart"]) == (AUTHOR, True)
 
 

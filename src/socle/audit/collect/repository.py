@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import batched
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from socle.site import Site
 
 DAYS: Final = 90
 """How far back the changes of a site are read: older ones cannot be signed any more."""
-FIELDS: Final = ("%H", "%cI", "%ae", "%G?", "%GS", "%GP")
+FIELDS: Final = ("%H", "%T", "%P", "%cI", "%ae", "%ce", "%G?", "%GS", "%GP")
 FORM: Final = f"--format={'%x00'.join(FIELDS)}"
 """Between zeros, as ``-z`` ends each commit with one: no name or address in a commit can hold a zero."""
 GOOD: Final = frozenset("GU")
@@ -34,7 +35,9 @@ def _history(site: Site) -> list[dict[str, Any]]:
     """The changes of the last ``DAYS`` days, or the newest one when there is none; the newest first.
 
     A change is one step of the branch that is checked out: a commit, or a merge with all that it brings.
-    Who signs it lets it in; ``apart`` says that this is none of its authors.
+    Who signs it lets it in; ``apart`` says that this is none of those who made it. The name of an author is
+    a claim, a signature proves: so it takes a merge that git makes alone of commits that others signed. Who
+    signs a commit without a merge, or a merge that holds more than its parents, made it as well.
     """
     with known_by(site) as known:
         walk = ("log", "--first-parent", "-z", FORM)
@@ -45,29 +48,69 @@ def _history(site: Site) -> list[dict[str, Any]]:
         return [_change(site, known, told) for told in batched(found, len(FIELDS))]
 
 
-def _change(site: Site, known: Known, told: tuple[str, ...]) -> dict[str, Any]:
-    commit, moment, author, state, signer, key = told
-    brought = known.repository.fields(
-        "log", "--no-merges", "-z", "--format=%ae", f"{commit}^1..{commit}", "--", ".", ok=(0, 128)
-    )
+@dataclass(frozen=True)
+class Commit:
+    """One commit as git tells it.
+
+    Args:
+        claimed: whom it names as author and committer: logins, or addresses of nobody of the site.
+        signer: whose good signature it carries, a person of the site.
+    """
+
+    name: str
+    tree: str
+    parents: tuple[str, ...]
+    moment: str
+    claimed: frozenset[str]
+    signature: str
+    signer: str | None
+
+
+def _commit(site: Site, known: Known, told: tuple[str, ...]) -> Commit:
+    name, tree, parents, moment, author, committer, state, signer, key = told
     logins = {p.email.lower(): login for login, p in site.people.people.items()}
-    authors = sorted({logins.get(one.lower(), one) for one in brought or [author]})
     who = known.logins.get(key) or (signer if signer in site.people.people else None)
-    signed = who if state in GOOD else None
+    return Commit(
+        name,
+        tree,
+        tuple(parents.split()),
+        moment,
+        frozenset(logins.get(one.lower(), one) for one in (author, committer)),
+        state,
+        who if state in GOOD else None,
+    )
+
+
+def _change(site: Site, known: Known, told: tuple[str, ...]) -> dict[str, Any]:
+    step = _commit(site, known, told)
+    brought = _brought(site, known, step)
+    authors = {who for one in brought for who in (*one.claimed, one.signer) if who}
+    if not brought or known.merged(*step.parents) != step.tree:
+        authors |= {*step.claimed, step.signer or ""} - {""}
+    proved = bool(brought) and all(one.signer for one in brought)
     return {
-        "name": commit[:12],
-        "moment": moment,
-        "authors": authors,
-        "signature": state,
-        "signer": signed,
-        "apart": signed is not None and signed not in authors,
+        "name": step.name[:12],
+        "moment": step.moment,
+        "authors": sorted(authors),
+        "signature": step.signature,
+        "signer": step.signer,
+        "apart": proved and step.signer is not None and step.signer not in authors,
     }
+
+
+def _brought(site: Site, known: Known, step: Commit) -> list[Commit]:
+    """What a merge brings into the site's files from its other parents."""
+    first, *others = step.parents or ("",)
+    if not others:
+        return []
+    found = known.repository.fields("log", "-z", FORM, *others, f"^{first}", "--", ".")
+    return [_commit(site, known, told) for told in batched(found, len(FIELDS))]
 
 
 KINDS: Final[dict[str, tuple[Callable[[Site], Any], str]]] = {
     "repository.history": (
         _history,
-        "Les changements des fichiers du site : auteurs, signataire, signature vérifiée",
+        "Les changements des fichiers du site : qui les a faits, qui les a admis, signatures vérifiées",
     ),
     "repository.deployed": (
         lambda site: repository_kit.deployed(site, Repository(project_root())),

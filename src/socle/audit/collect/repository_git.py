@@ -105,10 +105,25 @@ class Known:
     Args:
         logins: of the people of ``people.yml``, by fingerprint of their PGP keys; those of SSH keys are named
             by git itself.
+        apart: an empty repository that sees the objects of the site's: there merges are done again without
+            its settings and drivers, and without writing into it.
     """
 
     repository: Repository
     logins: Mapping[str, str]
+    apart: Repository
+
+    def merged(self, *parents: str) -> str | None:
+        """The tree that git alone makes of parents; None where they need a hand, or git is older than 2.38.
+
+        Renames are not followed: they would carry what was changed elsewhere into the site's files.
+        """
+        if len(parents) != 2:  # noqa: PLR2004 - git does no other merge without a work tree
+            return None
+        try:
+            return self.apart.lines("merge-tree", "--write-tree", *parents)[0]
+        except NoHistory:
+            return None
 
 
 @contextmanager
@@ -124,7 +139,20 @@ def known_by(site: Site) -> Iterator[Known]:
             mark: who for who, person in people if person.pgp_key for mark in _imported(home, person.pgp_key)
         }
         settings = (f"gpg.ssh.allowedSignersFile={allowed}",)
-        yield Known(Repository(site.folder, settings, {"GNUPGHOME": home}), logins)
+        repository = Repository(site.folder, settings, {"GNUPGHOME": home})
+        yield Known(repository, logins, _apart(repository, Path(home, "merges.git")))
+
+
+def _apart(repository: Repository, place: Path) -> Repository:
+    """An empty repository that reads the objects of another."""
+    objects, form = repository.lines(
+        "rev-parse", "--path-format=absolute", "--git-path", "objects", "--show-object-format"
+    )
+    made = Repository(repository.folder, ("merge.renames=false",), {"GIT_DIR": str(place)})
+    made.ask("init", "--quiet", "--bare", "--template=", f"--object-format={form}")
+    (place / "objects/info").mkdir(exist_ok=True)
+    (place / "objects/info/alternates").write_text(f"{objects}\n", "utf-8")
+    return made
 
 
 def _imported(home: str, key: str) -> list[str]:
