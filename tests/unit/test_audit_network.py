@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import multiprocessing
+import os
 import socket
 import ssl
 import struct
@@ -12,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,7 @@ from socle.audit.collect import network_listeners, network_scan, network_web
 from socle.audit.collect.agent_listeners import listener_answer
 from socle.audit.rules import RULES, Others
 from socle.audit.rules.registry import Unreadable
+from socle.errors import SocleError
 from socle.paths import project_root
 from socle.site import Site, load
 from socle.site.flows import flows
@@ -196,6 +200,46 @@ def test_the_ports_that_are_tried_are_those_of_the_matrix_and_well_known(site: S
     tried = network_scan.ports(matrix)
     assert {22, 3306, 3307, 5671, 8006, 8200, 6799, 7569} <= set(tried)
     assert network_scan.allowed(matrix, "10.77.0.1", "10.77.0.11") == {22}
+
+
+KEEPS = """nft add table inet own
+nft add chain inet own out '{ type filter hook output priority 0; policy accept; }'
+nft add rule inet own out tcp dport 80 drop"""
+
+
+def _scanned(answer: Connection, before: str) -> None:
+    os.unshare(os.CLONE_NEWNET)
+    network = "ip link set lo up\nip address add 192.0.2.2/24 dev lo\n"
+    subprocess.run(["sh", "-ec", network + before], check=True)
+    try:
+        answer.send(network_scan.scan("192.0.2.2", {"192.0.2.2": [22, 80]}))
+    except SocleError as error:
+        answer.send(str(error))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="makes a network namespace")
+@pytest.mark.parametrize(("before", "ports"), [("", [22, 80]), (KEEPS, None)])
+def test_packets_that_this_machine_keeps_prove_nothing(before: str, ports: list[int] | None) -> None:
+    ours, theirs = multiprocessing.Pipe()
+    process = multiprocessing.get_context("fork").Process(target=_scanned, args=(theirs, before))
+    process.start()
+    process.join(60)
+    expected = {"192.0.2.2": ports} if ports else "le pare-feu de cette machine retient 1 paquets du balayage"
+    assert ours.recv() == expected
+
+
+def test_silence_proves_something_where_what_is_allowed_answers() -> None:
+    judged = {"name": "10.77.0.11", "zone": "admin", "reached": [], "allowed": []}
+    public = {"name": "10.77.1.10", "zone": "api", "reached": [443], "allowed": [443, 5000]}
+    value = {"from": "10.77.1.1", "ports": 183, "addresses": [judged, public]}
+    reached = RULES["reached as the matrix says"]
+    expect = {"zone": "admin", "nothing": True, "ports": 100}
+    assert not list(reached(value, expect, Others("api", NOW)))
+    for silent in ({**public, "reached": []}, {**public, "allowed": []}):
+        with pytest.raises(Unreadable, match=r"10\.77\.1\.1 ne lui a répondu"):
+            list(reached({**value, "addresses": [judged, silent]}, expect, Others("api", NOW)))
+    heard = [{**judged, "reached": [22]}, {**public, "reached": []}]
+    assert list(reached({**value, "addresses": heard}, expect, Others("api", NOW)))
 
 
 @pytest.mark.parametrize(

@@ -138,7 +138,7 @@ def scan(source: str, wanted: dict[str, list[int]]) -> dict[str, list[int]]:
     """Which ports of which addresses a packet from here reaches, be it to be refused there.
 
     Raises:
-        SocleError: the scanner failed.
+        SocleError: the scanner failed, or this machine's own firewall kept packets.
     """
     program = files("socle.audit.collect").joinpath("syn_scan.py")
     command = [sys.executable, str(program), source, "0", PATIENCE]
@@ -151,6 +151,8 @@ def scan(source: str, wanted: dict[str, list[int]]) -> dict[str, list[int]]:
     if done.returncode != 0:
         said = done.stderr.strip().splitlines()
         raise SocleError(f"le balayage échoue : {said[-1] if said else done.returncode}")
+    if kept := done.stderr.strip():
+        raise SocleError(f"le pare-feu de cette machine retient {kept} paquets du balayage")
     found: dict[str, list[int]] = json.loads(done.stdout)
     return found
 

@@ -2,12 +2,12 @@
 
 Arguments: source address, mark of the packets (a number; 0 for none), seconds to wait for late answers.
 Standard input: a JSON object, target address to list of ports. Standard output: a JSON object, target to the
-ports that answered, were it by a refusal (RST): both prove that the packet came through.
+ports that answered, were it by a refusal (RST): both prove that the packet came through. Standard error: how
+many packets the source's own firewall kept, if any: of their ports nothing is known.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import socket
 import struct
@@ -34,12 +34,13 @@ def main() -> None:
     done = threading.Event()
     listener = threading.Thread(target=listen, args=(heard, answered, done), daemon=True)
     listener.start()
-    for target, ports in wanted.items():
-        send(wire, source, target, ports)
+    kept = sum(send(wire, source, target, ports) for target, ports in wanted.items())
     time.sleep(patience)
     done.set()
     listener.join()
     json.dump({target: sorted(ports) for target, ports in answered.items()}, sys.stdout)
+    if kept:
+        sys.stderr.write(f"{kept}\n")
 
 
 def raw(source: str) -> socket.socket:
@@ -49,14 +50,17 @@ def raw(source: str) -> socket.socket:
     return made
 
 
-def send(wire: socket.socket, source: str, target: str, ports: list[int]) -> None:
-    """One SYN to each port, with breaths in between."""
+def send(wire: socket.socket, source: str, target: str, ports: list[int]) -> int:
+    """One SYN to each port, with breaths in between; how many did not leave."""
+    kept = 0
     for number, port in enumerate(ports):
-        # What the source's own firewall keeps is an error here.
-        with contextlib.suppress(PermissionError):
+        try:
             wire.sendto(syn(source, target, port), (target, 0))
+        except PermissionError:
+            kept += 1
         if number % BATCH == 0:
             time.sleep(BREATH)
+    return kept
 
 
 def syn(source: str, target: str, port: int) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from socle.audit.rules.conditions import shown
@@ -17,15 +17,29 @@ def reached_as_the_matrix_says(value: Any, expect: Mapping[str, Any], _others: O
     Args:
         value: ``addresses``, each with ``reached`` and ``allowed``, and ``ports``: how many were tried.
         expect: ``zone`` keeps the addresses of one zone, and then nothing at all may answer there when
-            ``nothing`` is true; ``ports``: how few would prove nothing.
+            ``nothing`` is true, while something that the matrix allows must answer elsewhere: else nothing
+            shows that packets leave; ``ports``: how few would prove nothing.
     """
     judged = [one for one in value["addresses"] if expect.get("zone") in (None, one["zone"])]
     if not judged:
         raise Unreadable("aucune adresse n’a été essayée")
     if value["ports"] < expect.get("ports", 1):
         raise Unreadable(f"{value['ports']} ports essayés, trop peu pour conclure")
+    found = list(_other_than_allowed(value, judged, nothing=bool(expect.get("nothing"))))
+    if expect.get("nothing") and not found and not any(_answers(one) for one in value["addresses"]):
+        raise Unreadable(f"rien de ce que la matrice permet à {value['from']} ne lui a répondu")
+    yield from found
+
+
+def _answers(one: Mapping[str, Any]) -> bool:
+    return bool(set(one["allowed"]) & set(one["reached"]))
+
+
+def _other_than_allowed(
+    value: Mapping[str, Any], judged: Iterable[Mapping[str, Any]], nothing: bool
+) -> Iterator[Deviation]:
     for one in judged:
-        allowed = set() if expect.get("nothing") else set(one["allowed"])
+        allowed = set() if nothing else set(one["allowed"])
         for port in sorted(set(one["reached"]) - allowed):
             yield Deviation(f"{one['name']} port {port}", "aucune réponse", f"répond à {value['from']}")
         for port in sorted(allowed - set(one["reached"])):
