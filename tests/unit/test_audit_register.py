@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from socle.audit import controls, requirements
 from socle.audit.collect.register import COLLECTORS
 from socle.audit.evaluating import evaluate
-from socle.audit.model import Fact, Facts, Status
+from socle.audit.model import Fact, Facts, Finding, Judgement, Status
 from socle.audit.mutations import mutated
 from socle.audit.register import registered, waived
 from socle.paths import project_root
@@ -77,6 +77,8 @@ def test_a_waiver_that_runs_sets_apart_and_is_never_green() -> None:
     [
         ({"end": "2026-11-28"}, "échue le 28/11/2026"),
         ({"rule": "no-such-control"}, "n’est ni un contrôle"),
+        ({"rule": "Impossible-à-trouver"}, "n’est ni un contrôle"),
+        ({"rule": "anssi-bp-028-"}, "n’est ni un contrôle"),
         ({"applies_to": ["elsewhere"]}, "n’est pas un sujet"),
     ],
 )
@@ -84,6 +86,27 @@ def test_a_wrong_waiver_covers_nothing_and_is_told(change: dict[str, Any], said:
     read = facts({"w": {**WAIVER, **change}}, {})
     assert status(read) is Status.NON_CONFORME
     assert any(said in fault for fault in evaluate(read).faults)
+
+
+def test_waivers_never_cover_each_of_several_subjects() -> None:
+    control = controls.named("ssh-root-login")
+    hosts = golden("lab").expected["host.sshd"]
+    failed = Judgement(
+        control=control.id,
+        status=Status.NON_CONFORME,
+        findings=tuple(Finding(subject=host, expected="no", found="yes") for host in hosts[:2]),
+    )
+    first, others = (
+        {**WAIVER, "rule": control.id, "applies_to": list(some)} for some in (hosts[:2], hosts[2:])
+    )
+    known = {control.id: control}
+    (covered,), faults = waived(known, [failed], facts({"w": first}, {}))
+    assert (covered.status, faults) == (Status.WAIVED, ())
+    for wide in ({"w": {**first, "applies_to": list(hosts)}}, {"v": first, "w": others}):
+        (judged,), faults = waived(known, [failed], facts(wide, {}))
+        assert judged.status is Status.NON_CONFORME
+        assert len(faults) == len(wide)
+        assert "aucun sujet sans dérogation" in faults[0]
 
 
 def test_a_waiver_ends_with_its_day_in_paris() -> None:

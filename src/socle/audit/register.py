@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from datetime import date, datetime, timedelta
 from typing import Any, Final
@@ -12,7 +13,7 @@ from socle.audit.verdicts import Register
 
 PARIS: Final = ZoneInfo("Europe/Paris")
 WAIVERS, EVIDENCE = "register.waivers", "register.evidence"
-OTHER_RULES = ("I", "anssi-bp-028-")
+OTHER_RULES: Final = re.compile(r"I\d+|anssi-bp-028-[a-z0-9-]+")
 """Waivers of the site's files and of hosts' hardening, which are judged where these are."""
 
 
@@ -34,7 +35,28 @@ def waived(
         and controls[waiver["rule"]].waivable
         and date.fromisoformat(waiver["start"]) <= today(facts) <= date.fromisoformat(waiver["end"])
     }
+    wide = {rule for rule in controls if _for_all(rule, running, controls, facts)}
+    faults += [
+        f"derogations/{name}.yml : {waiver['rule']} n’a plus aucun sujet sans dérogation ; rien n’est couvert"
+        for name, waiver in running.items()
+        if waiver["rule"] in wide
+    ]
+    running = {name: waiver for name, waiver in running.items() if waiver["rule"] not in wide}
     return tuple(_covered(judgement, running) for judgement in judgements), tuple(faults)
+
+
+def _subjects(rule: str, controls: Mapping[str, Control], facts: Facts) -> set[str]:
+    """The subjects that a control judges; none where its fact was not read."""
+    return {subject for need in controls[rule].needs[:1] for subject in facts.expected.get(need, ())}
+
+
+def _for_all(
+    rule: str, running: Mapping[str, Mapping[str, Any]], controls: Mapping[str, Control], facts: Facts
+) -> bool:
+    """Whether waivers name, together, each of the several subjects of a control."""
+    known = _subjects(rule, controls, facts)
+    named = {s for waiver in running.values() if waiver["rule"] == rule for s in waiver["applies_to"]}
+    return len(known) > 1 and known <= named
 
 
 def _covered(judgement: Judgement, running: Mapping[str, Mapping[str, Any]]) -> Judgement:
@@ -58,10 +80,10 @@ def _wrong(
     if rule in controls:
         if not controls[rule].waivable:
             yield f"{where} : le contrôle {rule} n’admet pas de dérogation"
-        known = {s for need in controls[rule].needs[:1] for s in facts.expected.get(need, ())}
+        known = _subjects(rule, controls, facts)
         for subject in sorted(set(waiver["applies_to"]) - known) if known else ():
             yield f"{where} : {subject} n’est pas un sujet du contrôle {rule} ({', '.join(sorted(known))})"
-    elif not rule.startswith(OTHER_RULES):
+    elif not OTHER_RULES.fullmatch(rule):
         yield f"{where} : {rule} n’est ni un contrôle de l’audit, ni une règle du site ou de BP-028"
 
 

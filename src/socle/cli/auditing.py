@@ -59,7 +59,10 @@ class AuditExit(IntEnum):
 
 
 def exit_code(result: Audit) -> AuditExit:
-    """What the result is for a script: a non-conformity weighs more than what was not evaluated."""
+    """What the result is for a script: a non-conformity weighs more than what was not evaluated.
+
+    What a waiver covers is no non-conformity here: each control is conform or waived when it is ``CONFORME``.
+    """
     found = {judgement.status for judgement in result.judgements}
     if Status.NON_CONFORME in found:
         return AuditExit.NON_CONFORME
