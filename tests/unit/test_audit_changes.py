@@ -105,6 +105,52 @@ def test_red_in_one_more_place_alarms_and_another_number_does_not(known: Mapping
     assert not changes(one(("ctl1", "3 jours")), one(("ctl1", "4 jours"))).changes
 
 
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        (["/bin/ls"], ["/bin/ls", "ALL"]),
+        (["/bin/ls"], ["ALL"]),
+        (["tcp 22"], ["tcp 4444"]),
+        (["deux facteurs exigés"], ["deux facteurs exigés"] * 30),
+        (["7"], ["7", "8"]),
+    ],
+)
+@pytest.mark.parametrize("status", [Status.NON_CONFORME, Status.WAIVED])
+def test_more_or_other_findings_at_one_place_alarm(
+    known: Mapping[str, Control], before: list[str], now: list[str], status: Status
+) -> None:
+    first, then = (one(*(("ctl1", seen) for seen in found), status=status) for found in (before, now))
+    assert changes(first, then).worse
+    assert list(alarm(changes(first, then), known))
+    assert not changes(then, then).changes
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        ("2026-11-28T03:00:00+00:00", "2026-11-29T03:00:00.5Z"),
+        ("12.5 h", "36.5 h"),
+        ("3 écarts", "4 écarts"),
+        ("périmé le 01/11/2026, il y a 9 jours", "périmé le 02/11/2026, il y a 10 jours"),
+    ],
+)
+def test_what_only_grew_older_changes_nothing(before: str, now: str) -> None:
+    assert not changes(one(("ctl1", before)), one(("ctl1", now))).changes
+
+
+def test_a_host_cannot_say_that_it_was_not_asked() -> None:
+    facts = golden("lab")
+    silent = tuple(
+        fact.model_copy(
+            update={"value": None, "problem": "sshd : lecture non faite (sur le nuage en service)"}
+        )
+        if fact.name == "host.sshd"
+        else fact
+        for fact in facts.facts
+    )
+    assert changes(good(), evaluate(facts.model_copy(update={"facts": silent}))).worse
+
+
 def test_a_control_that_left_the_audit_alarms_only_if_it_was_green() -> None:
     other = one(control="another", status=Status.CONFORME)
     assert changes(one(status=Status.CONFORME), other).worse

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from socle.audit.bundle import bundles, read_audit
-from socle.audit.judging import NOT_ASKED
-from socle.audit.model import Audit, Control, Judgement, Status
+from socle.audit.model import Audit, Control, Finding, Judgement, Status
 from socle.audit.verify import MANIFEST
 from socle.errors import SocleError
 
 SHOWN = 5
 """New findings of a control that are told one by one."""
+
+PASSING: Final = re.compile(
+    r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)?)?"
+    r"|\b\d\d/\d\d/\d{4}\b"
+    r"|\b\d+(?:[.,]\d+)? (?:jours?|heures?|minutes?|secondes?|[hjs])\b"
+)
+"""Moments and spans of time: they change every day."""
+NUMBER: Final = re.compile(r"-?\d+(?:[.,]\d+)?(?: [^\W\d]+| %)?")
 
 
 @dataclass(frozen=True)
@@ -35,9 +45,11 @@ class Change:
 
     @property
     def worse(self) -> bool:
-        """Red, red in more places, or no longer proved."""
+        """Red, red in more places (under a waiver, too), or no longer proved."""
         if self.now is Status.NON_CONFORME:
             return self.before is not Status.NON_CONFORME or bool(self.findings)
+        if self.now is Status.WAIVED:
+            return self.before in {Status.NON_CONFORME, Status.WAIVED} and bool(self.findings)
         lost = self.now in {Status.NOT_EVALUATED, None}
         return self.before is Status.CONFORME and lost and self.asked
 
@@ -76,16 +88,24 @@ def _change(name: str, before: Judgement | None, now: Judgement | None) -> Chang
         before.status if before else None,
         now.status if now else None,
         tuple(_new_findings(before, now)) if now else (),
-        asked=NOT_ASKED not in (now.reason or "") if now else True,
+        asked=now.asked if now else True,
     )
 
 
 def _new_findings(before: Judgement | None, now: Judgement) -> Iterator[str]:
-    """Numbers in what was found change every day: a finding is known by its place and what was expected."""
-    known = {(finding.subject, finding.expected) for finding in before.findings} if before else set()
+    """Those of which there are more than before; what only became older or another number is the same."""
+    known = Counter(_lasting(finding) for finding in before.findings) if before else Counter()
     for finding in now.findings:
-        if (finding.subject, finding.expected) not in known:
+        lasting = _lasting(finding)
+        if known[lasting]:
+            known[lasting] -= 1
+        else:
             yield f"{finding.subject} : attendu {finding.expected}, trouvé {finding.found}"
+
+
+def _lasting(finding: Finding) -> tuple[str, str, str]:
+    found = PASSING.sub("#", finding.found)
+    return finding.subject, finding.expected, "#" if NUMBER.fullmatch(found) else found
 
 
 TITLES: Mapping[Status | None, str] = {

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import Any
 
 from socle.audit.model import Control, Facts, Finding, Judgement, Status
 from socle.audit.rules import RULES, Others
 from socle.audit.rules.registry import Unreadable
 from socle.audit.verify import plain
-
-NOT_ASKED: Final = "lecture non faite"
-"""Of a fact that this kind of audit does not read, in a judgement's reason."""
 
 
 def judge_all(controls: Mapping[str, Control], facts: Facts) -> tuple[Judgement, ...]:
@@ -48,7 +45,7 @@ class _Index:
         if name not in self.facts.expected and name.startswith("probe."):
             return {"": f"{name} : sonde non lancée (`socle audit live --probes`)"}
         if name not in self.facts.expected:
-            return {"": f"{name} : {NOT_ASKED} ({self._kind})"}
+            return {"": f"{name} : lecture non faite ({self._kind})"}
         missing = dict(self.problems.get(name, {}))
         for subject in self.facts.expected[name]:
             if subject not in self.values.get(name, {}):
@@ -65,7 +62,8 @@ def _judge(control: Control, index: _Index) -> Judgement:
     found: list[Finding] = []
     read = 0
     others = {name: index.values.get(name, {}) for name in control.needs[1:]}
-    if not any(name not in index.facts.expected for name in control.needs):
+    asked = all(name in index.facts.expected for name in control.needs)
+    if asked:
         for subject, value in sorted(index.values.get(control.needs[0], {}).items()):
             try:
                 # One by one: what was found stays found if the rule cannot read on.
@@ -85,7 +83,9 @@ def _judge(control: Control, index: _Index) -> Judgement:
             reason=_told(unread),
         )
     if unread:
-        return Judgement(control=control.id, status=Status.NOT_EVALUATED, read=read, reason=_told(unread))
+        return Judgement(
+            control=control.id, status=Status.NOT_EVALUATED, read=read, asked=asked, reason=_told(unread)
+        )
     if not read:
         return Judgement(
             control=control.id, status=Status.NOT_EVALUATED, reason="aucun sujet de ce type n’existe"

@@ -159,11 +159,15 @@ class Finding(_Record):
 
 
 class Judgement(_Record):
-    """One control on the site. ``read`` counts the subjects that were judged; none means not evaluated."""
+    """One control on the site. ``read`` counts the subjects that were judged; none means not evaluated.
+
+    ``asked`` is false where this kind of audit does not read what the control takes.
+    """
 
     control: str
     status: Status
     read: int = 0
+    asked: bool = True
     findings: tuple[Finding, ...] = ()
     reason: str | None = None
 
