@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from socle.audit import controls, requirements
-from socle.audit.collect.register import COLLECTORS
+from socle.audit.collect.register import COLLECTORS, signature
 from socle.audit.evaluating import evaluate
 from socle.audit.model import Fact, Facts, Finding, Judgement, Status
 from socle.audit.mutations import mutated
@@ -279,3 +280,38 @@ def test_a_signature_is_verified_with_the_persons_own_key(tmp_path: Path) -> Non
         object.__setattr__(site, "people", site.people.model_copy(update={"people": people}))
         (_waivers, evidence) = COLLECTORS[0].read(site)
         assert evidence.value["signed"]["signature"].startswith(wanted)
+
+
+@pytest.mark.parametrize(
+    ("state", "wanted"), [("good", "valid"), ("revoked", "invalid"), ("expired", "invalid")]
+)
+def test_a_key_that_was_revoked_or_expired_proves_nothing(tmp_path: Path, state: str, wanted: str) -> None:
+    home = tmp_path / "gpg"
+    home.mkdir(mode=0o700)
+    (tmp_path / "document").write_text("texte\n", "utf-8")
+    gpg = [
+        "gpg",
+        "--batch",
+        "--quiet",
+        "--homedir",
+        str(home),
+        "--pinentry-mode",
+        "loopback",
+        "--passphrase=",
+    ]
+    then = ["--faked-system-time", "20250601T000000"]
+    subprocess.run([*gpg, *then, "--quick-gen-key", "e", "ed25519", "sign", "2035-01-01"], check=True)
+    sign = ["--armor", "--detach-sign", "--output", str(tmp_path / "signature"), str(tmp_path / "document")]
+    subprocess.run([*gpg, *then, *sign], check=True)
+    (mark,) = (path.stem for path in (home / "openpgp-revocs.d").iterdir())
+    if state == "expired":
+        subprocess.run([*gpg, *then, "--quick-set-expire", mark, "2026-01-01"], check=True)
+    if state == "revoked":
+        told = (home / f"openpgp-revocs.d/{mark}.rev").read_text("utf-8").replace("\n:---", "\n---")
+        subprocess.run([*gpg, "--import"], input=told, text=True, check=True)
+    key = subprocess.run([*gpg, "--export", "--armor"], check=True, capture_output=True, text=True).stdout
+    subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "gpg-agent"], check=True)
+    people = SimpleNamespace(people={"e": SimpleNamespace(pgp_key=key)})
+    entry: Any = SimpleNamespace(signature="signature", file="document", signed_by="e")
+    site: Any = SimpleNamespace(folder=tmp_path, people=people)
+    assert signature(site, entry) == wanted

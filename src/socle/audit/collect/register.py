@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from socle.audit.collect.collector import Collector, FactKind, of_site
 from socle.audit.model import Fact
@@ -23,6 +24,11 @@ def _read(site: Site) -> Iterator[Fact]:
     yield Fact(name="register.evidence", subject=site.name, value=entries)
 
 
+PROVEN: Final = frozenset({"GOODSIG", "VALIDSIG"})
+NOT_PROVEN: Final = frozenset({"BADSIG", "ERRSIG", "EXPKEYSIG", "EXPSIG", "NODATA", "REVKEYSIG"})
+"""What gpg says of a signature beside; of a key that was revoked or expired it ends well all the same."""
+
+
 def signature(site: Site, entry: Evidence) -> str:
     """``valid``, ``absent``, ``invalid``, or why it cannot be told, of a document's signature."""
     if not entry.signature or not entry.file:
@@ -37,10 +43,13 @@ def signature(site: Site, entry: Evidence) -> str:
             done = subprocess.run([*gpg, "--import"], input=key, text=True, capture_output=True, check=False)
             files = [str(site.folder / entry.signature), str(site.folder / entry.file)]
             if done.returncode == 0:
-                done = subprocess.run([*gpg, "--verify", *files], capture_output=True, text=True, check=False)
+                verify = [*gpg, "--status-fd", "1", "--verify", *files]
+                done = subprocess.run(verify, capture_output=True, text=True, check=False)
         except FileNotFoundError:
             return "gpg is not on this machine"
-    return "valid" if done.returncode == 0 else "invalid"
+    words = {line.split()[1] for line in done.stdout.splitlines() if line.startswith("[GNUPG:] ")}
+    proven = done.returncode == 0 and words >= PROVEN and not words & NOT_PROVEN
+    return "valid" if proven else "invalid"
 
 
 COLLECTORS: tuple[Collector, ...] = (
