@@ -46,6 +46,12 @@ nft add rule inet station open accept
 nft add rule inet station out ct state vmap '{ established : accept, related : accept, new : jump open }'"""
 
 
+def closed_in(family: str) -> str:
+    """One family's output closed, the other left as it is."""
+    chain = "{ type filter hook output priority 0; policy drop; }"
+    return f"nft add table {family} filter\nnft add chain {family} filter output '{chain}'"
+
+
 def ways_out(*commands: str) -> dict[str, Any]:
     """What is read of a network where these commands ran."""
     ours, theirs = multiprocessing.Pipe()
@@ -94,6 +100,16 @@ def test_a_station_whose_only_way_out_is_the_tunnel() -> None:
         ([TUNNEL, CLOSED, "nft add rule inet station out accept"], (False, True)),
         ([TUNNEL, CLOSED, "nft add rule inet station out udp dport { 53, 500 } accept"], (False, True)),
         ([TUNNEL, CLOSED, NEW_TO_OPEN], (False, True)),
+        ([TUNNEL, CLOSED, "nft add rule inet station out rt ipsec missing accept"], (False, True)),
+        ([TUNNEL, CLOSED, "nft add rule inet station out rt ipsec != exists accept"], (False, True)),
+        (
+            [TUNNEL, CLOSED, "nft add rule inet station out rt ipsec exists tcp dport 443 accept"],
+            (False, False),
+        ),
+        ([TUNNEL, CLOSED, "nft add rule inet station out rt ipsec exists accept"], (False, False)),
+        ([TUNNEL, closed_in("ip6")], (False, True)),
+        ([TUNNEL, closed_in("ip")], (False, True)),
+        ([TUNNEL, closed_in("ip"), closed_in("ip6")], (False, False)),
     ],
 )
 def test_every_way_around_the_tunnel_is_found(commands: list[str], found: tuple[bool, bool]) -> None:

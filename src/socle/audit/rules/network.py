@@ -83,7 +83,7 @@ def login_comes_first(value: Any, expect: Mapping[str, Any], _others: Others) ->
 CARRIES_TUNNEL = (
     r"^oif(name)? lo$",
     r"^(in )?state (established|related)(,(established|related))?$",
-    r'"key": "ipsec"|"key": "secpath"',
+    r'(?<!!= )\{"rt": \{"key": "ipsec"\}\} True( |$)',
     r"^(to [0-9./,]+ )?(protocol (50|esp)|udp (500|4500|4500,500|500,4500))$",
     r"^udp from port 68 udp 67$",
 )
@@ -92,9 +92,11 @@ CARRIES_TUNNEL = (
 
 @rule("tunnel only")
 def tunnel_only(value: Any, _expect: Mapping[str, Any], _others: Others) -> Iterator[Deviation]:
-    """Output is closed by default, and each way out carries the tunnel or goes through it."""
-    if not value["closed"]:
-        yield Deviation("output", "fermée par défaut", "ouverte")
+    """Output is closed by default, IPv6 too, and each way out carries the tunnel or goes through it."""
+    families = {hook.partition(" ")[0] for hook in value["closed"]}
+    for family, said in (("ip", "IPv4"), ("ip6", "IPv6")):
+        if not families & {"inet", family}:
+            yield Deviation("output", f"fermée par défaut en {said}", "ouverte")
     for line in value["accepts"]:
         if not any(re.search(form, line) for form in CARRIES_TUNNEL):
             yield Deviation("output", "rien hors du tunnel", line)
