@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 import requests
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from hvac.exceptions import Forbidden
 
 from socle import vault
@@ -17,7 +20,7 @@ from socle.audit.collect.openbao_session import Session
 from socle.audit.collect.openbao_wanted import wanted_policies
 from socle.audit.rules import RULES, Others
 from socle.audit.rules.registry import Unreadable
-from socle.vault import policies
+from socle.vault import pki, policies
 from tests.unit.openbao_server import begun
 
 NOW = datetime(2026, 11, 29, 7, tzinfo=UTC)
@@ -71,6 +74,48 @@ def test_authorities_are_the_root_and_the_one_of_services(session: Session) -> N
     assert (root["path_length"], services["path_length"]) == (1, 0)
     assert root["issuer"] == services["issuer"] == root["subject"]
     assert (root["key"], root["bits"], root["signature_hash"]) == ("ec", 384, "sha384")
+    assert (root["signed_by_root"], services["signed_by_root"]) == (True, True)
+
+
+def test_an_authority_that_another_key_signed_in_the_roots_name_is_found(session: Session) -> None:
+    chain = {"root": "pki_root", "issuing": "pki_services"}
+    rogue, services = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    root = x509.load_pem_x509_certificate(pki.certificate(session.speaker, "pki_root").encode())
+    made = (
+        x509.CertificateBuilder(root.subject, x509.Name([]), services.public_key(), 7)
+        .not_valid_before(session.now)
+        .not_valid_after(session.now + timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(rogue, hashes.SHA256())
+    )
+    assert not openbao_keys._signed_by(made, root)
+    assert openbao_keys._signed_by(root, root)
+    told = openbao_keys.authorities(session)
+    assert judged("chain of authorities", told, chain) == []
+    told[1]["signed_by_root"] = False
+    assert judged("chain of authorities", told, chain) == [told[1]["subject"]]
+
+
+def test_policies_of_an_identity_are_told_whatever_logs_in_by_it(session: Session) -> None:
+    entity = {"disabled": False, "policies": ["role-crypto-officer"]}
+    login = {"mount_type": "approle", "name": "half of a login"}
+    named = {"anne": [], "machine": [login], "bare": [login]}
+
+    class Told:
+        def names(self, path: str) -> list[str]:
+            return list(named) if path == "identity/entity/name" else []
+
+        def data(self, path: str) -> dict[str, Any]:
+            name = path.rpartition("/")[2]
+            return {**entity, "aliases": named[name], **({"policies": None} if name == "bare" else {})}
+
+    told: Any = Told()
+    entities = openbao_logins.people(told)["entities"]
+    assert set(entities) == {"anne", "machine"}
+    assert "half of a login" not in str(entities)
+    value = {"users": {"paul": {"token_policies": ["person"]}}, "entities": entities, "groups": []}
+    wanted = {"people": {"paul": ["person"]}}
+    assert judged("policies of people", value, {"as": "wanted"}, wanted) == ["anne", "machine"]
 
 
 @pytest.mark.parametrize(

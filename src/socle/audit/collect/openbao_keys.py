@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from socle.audit.collect.openbao_session import DAY, Session
@@ -67,17 +68,36 @@ def transit(session: Session) -> list[dict[str, Any]]:
 
 
 def authorities(session: Session) -> list[dict[str, Any]]:
-    """Each authority's certificate; those of others that only complete a chain are left out."""
-    return [
-        {"mount": mount, **_authority(str(session.data(f"{mount}/issuer/{issuer}")["certificate"]), session)}
+    """Each authority's certificate; those of others that only complete a chain are left out.
+
+    ``signed_by_root`` says whether the key of an authority of the root's mount made its signature.
+    """
+    found = [
+        (mount, x509.load_pem_x509_certificate(str(told["certificate"]).encode()))
         for mount in (PKI_ROOT, PKI_SERVICES)
         for issuer in session.names(f"{mount}/issuers")
-        if session.data(f"{mount}/issuer/{issuer}")["key_id"]
+        if (told := session.data(f"{mount}/issuer/{issuer}"))["key_id"]
+    ]
+    roots = [certificate for mount, certificate in found if mount == PKI_ROOT]
+    return [
+        {
+            "mount": mount,
+            **_authority(certificate, session),
+            "signed_by_root": any(_signed_by(certificate, root) for root in roots),
+        }
+        for mount, certificate in found
     ]
 
 
-def _authority(pem: str, session: Session) -> dict[str, Any]:
-    certificate = x509.load_pem_x509_certificate(pem.encode())
+def _signed_by(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(authority)
+    except (InvalidSignature, TypeError, ValueError):
+        return False
+    return True
+
+
+def _authority(certificate: x509.Certificate, session: Session) -> dict[str, Any]:
     key = certificate.public_key()
     curve = key.curve.name if isinstance(key, ec.EllipticCurvePublicKey) else None
     constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value

@@ -63,7 +63,10 @@ def auth_methods(session: Session) -> dict[str, Any]:
 
 
 def people(session: Session) -> dict[str, Any]:
-    """Accounts of people with their policies, identities with what they are known by, and groups."""
+    """Accounts of people with their policies, identities with what they are known by, and groups.
+
+    OpenBao makes an identity of each login of a machine; one is told if it was given policies of its own.
+    """
     users = {
         login: _only(session.data(f"auth/{MOUNT}/users/{login}"), USER)
         for login in session.names(f"auth/{MOUNT}/users")
@@ -71,8 +74,9 @@ def people(session: Session) -> dict[str, Any]:
     entities = {}
     for name in session.names("identity/entity/name"):
         entity = session.data(f"identity/entity/name/{name}")
-        aliases = [{"mount": alias["mount_type"], "name": alias["name"]} for alias in entity["aliases"] or []]
-        if any(alias["mount"] != "approle" for alias in aliases) or not aliases:
+        aliases = [_alias(alias) for alias in entity["aliases"] or []]
+        machine = aliases and all(alias["mount"] == "approle" for alias in aliases)
+        if entity["policies"] or not machine:
             entities[name] = {
                 "aliases": aliases,
                 "disabled": entity["disabled"],
@@ -84,6 +88,12 @@ def people(session: Session) -> dict[str, Any]:
         "entities": entities,
         "groups": session.names("identity/group/name"),
     }
+
+
+def _alias(alias: dict[str, Any]) -> dict[str, str]:
+    """By what an identity is known; half of a machine's login is not told."""
+    mount = str(alias["mount_type"])
+    return {"mount": mount, "name": "role_id" if mount == "approle" else str(alias["name"])}
 
 
 def second_factor(session: Session) -> dict[str, Any]:

@@ -45,7 +45,9 @@ def policies_of_people(value: Any, expect: Mapping[str, Any], others: Others) ->
         known = [alias["name"] for alias in entity["aliases"]]
         if known != [name] or entity["policies"]:
             yield Deviation(
-                name, "une identité au seul nom de la personne, sans politique à elle", ", ".join(known)
+                name,
+                "une identité au seul nom de la personne, sans politique à elle",
+                ", ".join([*known, *entity["policies"]]),
             )
     for group in value["groups"]:
         yield Deviation(group, "aucun groupe", "un groupe qui donne des droits")
@@ -99,7 +101,10 @@ def names(value: Any, expect: Mapping[str, Any], others: Others) -> Iterator[Dev
 
 @rule("chain of authorities")
 def chain_of_authorities(value: Any, expect: Mapping[str, Any], _others: Others) -> Iterator[Deviation]:
-    """One root that signed itself in the mount ``root``; every authority of ``issuing`` was signed by it."""
+    """One root that signed itself in the mount ``root``; every authority of ``issuing`` was signed by it.
+
+    By its name, which another may have, and by its key.
+    """
     roots = [one for one in value if one["mount"] == expect["root"]]
     issuing = [one for one in value if one["mount"] == expect["issuing"]]
     if not roots or not issuing:
@@ -110,6 +115,8 @@ def chain_of_authorities(value: Any, expect: Mapping[str, Any], _others: Others)
     for one in (roots[0], *issuing):
         if one["issuer"] != subject:
             yield Deviation(one["subject"], subject, one["issuer"])
+        elif one["signed_by_root"] is not True:
+            yield Deviation(one["subject"], f"signée par la clé de {subject}", "par une autre clé")
 
 
 @rule("copied away")
