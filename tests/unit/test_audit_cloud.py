@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from keystoneauth1.exceptions import ConnectFailure
 
+from socle.audit import controls
 from socle.audit.collect.apis import keystone, network
 from socle.audit.collect.apis.reader import NotRead, Reader
 from socle.audit.collect.cloud import WHAT, read_cloud
@@ -64,6 +65,38 @@ def site() -> Site:
 
 DOMAINS = {"domains": [{"id": "d", "name": "t-1"}]}
 PROJECTS = {"projects": [{"id": "p", "name": "production", "domain_id": "d", "enabled": True}]}
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ({"truncated": True, "links": {"next": None}}, "tronquée"),
+        ({"links": {"next": "https://x/v3/users?limit=1000"}}, "déjà lue"),
+    ],
+)
+def test_a_list_that_does_not_end_is_not_read(more: dict[str, Any], why: str) -> None:
+    cloud = Cloud(identity={"/users?limit=1000": {"users": [{"id": 1}], **more}})
+    with pytest.raises(NotRead, match=why):
+        list(Reader(cloud).every("identity", "/users", "users", limit=1000))
+
+
+def test_no_owner_that_a_project_writes_hides_a_port() -> None:
+    owners = ["compute:salle-1", "Compute:nova", "moi:rien", "", "network:dhcp", "network:router_interface"]
+    ports = [
+        {
+            "id": owner,
+            "device_owner": owner,
+            "project_id": "p",
+            "network_id": "n",
+            "port_security_enabled": False,
+        }
+        for owner in owners
+    ]
+    told = network._ports(Reader(Cloud(network={"/ports": {"ports": ports}})), [])
+    assert {one["owner"] for one in told} == {*owners} - {"network:dhcp"}
+    control = controls.named("network-ports-protected")
+    found = RULES[control.rule](told, control.expect, Others("lab", MOMENT))
+    assert {one.place.partition(" ")[0] for one in found} >= {"compute:salle-1", "Compute:nova", "moi:rien"}
 
 
 def test_every_page_of_a_list_is_read_in_each_of_its_three_forms() -> None:

@@ -61,17 +61,22 @@ class Reader:
         """All items of a list, following the links to its next pages.
 
         Raises:
-            NotRead: as ``one``, or there is no such list in the answer.
+            NotRead: as ``one``; there is no such list in the answer, the API cut it short, or its pages go in
+                a circle.
         """
         query = urlencode(asked)
         place = f"{path}?{query}" if query else path
         seen: set[str] = set()
-        while place not in seen:
+        while True:
+            if place in seen:
+                raise NotRead(f"{service} {_place(path)} : la page suivante est une page déjà lue")
             seen.add(place)
             answer = self.one(service, place, version)
             items = answer.get(key)
             if not isinstance(items, list):
                 raise NotRead(f"{service} {_place(path)} : pas de liste {key} dans la réponse")
+            if answer.get("truncated"):
+                raise NotRead(f"{service} {_place(path)} : liste tronquée par l’API")
             yield from items
             following = _next(answer, key)
             if not following or not items:
