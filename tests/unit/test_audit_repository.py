@@ -266,6 +266,18 @@ def test_a_report_counts_for_the_code_that_it_ran_on(signed: SignedRepository) -
         repository_tests.reports(signed.top, kit)
 
 
+def test_tests_that_were_skipped_prove_nothing(tmp_path: Path) -> None:
+    suites = {}
+    for skipped in (0, 300):
+        file = tmp_path / "unit.xml"
+        counts = f'tests="300" failures="0" errors="0" skipped="{skipped}"'
+        file.write_text(f'<testsuite timestamp="2026-11-29T07:00:00" {counts}/>', "utf-8")
+        told = repository_tests._suite(file)
+        suites[skipped] = {"suites": dict.fromkeys(("unit", "hosts", "roles", "lab"), told)}
+    assert not red("code-tested", suites[0])
+    assert red("code-tested", suites[300])
+
+
 def test_only_what_ended_well_lately_is_a_deployment(
     signed: SignedRepository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

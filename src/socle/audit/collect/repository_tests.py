@@ -82,7 +82,7 @@ def _differs(kit: Repository, commit: str) -> bool:
 
 
 def _suite(file: Path) -> dict[str, Any]:
-    """What a report of pytest (JUnit's form) counts.
+    """What a report of pytest (JUnit's form) counts; ``ran`` are the tests that were not skipped.
 
     Raises:
         NoHistory: it is no such report.
@@ -96,4 +96,5 @@ def _suite(file: Path) -> dict[str, Any]:
         }
     except (OSError, ElementTree.ParseError, KeyError, ValueError) as error:
         raise NoHistory(f"{file.name} n’est pas un rapport d’essais ({error})") from error
+    counts["ran"] = counts["tests"] - counts["skipped"]
     return {**counts, "ended": ended.astimezone(UTC).isoformat(timespec="seconds")}
