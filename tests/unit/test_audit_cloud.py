@@ -80,6 +80,33 @@ def test_a_list_that_does_not_end_is_not_read(more: dict[str, Any], why: str) ->
         list(Reader(cloud).every("identity", "/users", "users", limit=1000))
 
 
+@pytest.mark.parametrize(
+    ("rule", "wrong"),
+    [
+        ("tcp 1-65535 0.0.0.0/0", True),
+        ("any any 0.0.0.0/1", True),
+        ("udp any ::/1", True),
+        ("tcp 1024-65535 any", True),
+        ("tcp 443-443 0.0.0.0/0", False),
+        ("tcp 30000-30100 any", False),
+        ("tcp 1-65535 10.0.0.0/8", False),
+        ("any any same-group", False),
+    ],
+)
+def test_a_group_that_is_open_to_all_in_other_words_is_found(rule: str, wrong: bool) -> None:
+    group = {"name": "web", "project": "t-1/production", "ingress": [rule], "egress": []}
+    found = RULES["default-deny"]([group], {"egress": []}, Others("lab", MOMENT))
+    assert bool(list(found)) is wrong
+
+
+@pytest.mark.parametrize("name", ["eric.operator", "Eric.Operator", "ERIC@GIP.EXAMPLE", "eric.operator "])
+def test_a_leaver_is_found_by_any_writing_of_the_name(name: str) -> None:
+    people = {"leavers": {"eric.operator": {"email": "eric@gip.example"}}}
+    others = Others("lab", MOMENT, {"site.people": {"lab": people}})
+    users = [{"domain": "Default", "name": name}, {"domain": "Default", "name": "erica"}]
+    assert len(list(RULES["leavers-gone"](users, {}, others))) == 1
+
+
 def test_no_owner_that_a_project_writes_hides_a_port() -> None:
     owners = ["compute:salle-1", "Compute:nova", "moi:rien", "", "network:dhcp", "network:router_interface"]
     ports = [

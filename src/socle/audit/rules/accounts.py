@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -44,12 +45,10 @@ def leavers_gone(value: Any, _expect: Mapping[str, Any], others: Others) -> Iter
         raise Unreadable("aucun départ n’est déclaré dans people.yml (leavers)")
     if not value:
         raise Unreadable("aucun compte n’a été lu")
-    gone = {key: login for login, one in leavers.items() for key in (login, one["email"])}
+    gone = {_plain(key): login for login, one in leavers.items() for key in (login, one["email"])}
     for user in value:
-        if user["name"] in gone:
-            yield Deviation(
-                f"{user['domain']}/{user['name']}", "aucun compte", f"compte de {gone[user['name']]}"
-            )
+        if login := gone.get(_plain(user["name"])):
+            yield Deviation(f"{user['domain']}/{user['name']}", "aucun compte", f"compte de {login}")
 
 
 @rule("admins-declared")
@@ -192,6 +191,11 @@ def second_factor(value: Any, expect: Mapping[str, Any], others: Others) -> Iter
         strong = user["mfa"] and user["mfa_rules"] and all(set(r) >= FACTORS for r in user["mfa_rules"])
         if not strong:
             yield Deviation(f"{user['domain']}/{user['name']}", "deux facteurs exigés", "un seul suffit")
+
+
+def _plain(name: str) -> str:
+    """A name as people read it: without regard to letters' case and width, nor to blanks around it."""
+    return unicodedata.normalize("NFKC", name).casefold().strip()
 
 
 def _declared(user: str, accounts: Mapping[str, Any]) -> str:

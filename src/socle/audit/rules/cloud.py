@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from ipaddress import ip_network
 from typing import Any
 
 from socle.audit.rules.accounts import TENANT, lives
@@ -12,6 +13,10 @@ from socle.audit.rules.conditions import holds, shown, told
 from socle.audit.rules.dates import AHEAD, moment_of
 from socle.audit.rules.registry import Deviation, Others, Unreadable, rule
 
+EVERYWHERE = {4: 8, 6: 16}
+"""Prefixes shorter than these count as everywhere: a provider's own are longer, RFC 1918's widest is a /8."""
+MANY_PORTS = 1024
+"""So many ports in one range are not named one by one."""
 HOURS_OF = {"hourly": 1, "daily": 24, "weekly": 168}
 
 
@@ -161,10 +166,18 @@ def default_deny(value: Any, expect: Mapping[str, Any], _others: Others) -> Iter
                 for text in group["egress"]
                 if text not in expect["egress"]
             )
-        for text in group["ingress"]:
-            protocol, ports, other = text.split(" ")
-            if other in ("any", "0.0.0.0/0", "::/0") and "any" in (protocol, ports):
-                yield Deviation(where, "des ports nommés", text)
+        yield from (Deviation(where, "des ports nommés", text) for text in group["ingress"] if _open(text))
+
+
+def _open(rule: str) -> bool:
+    """Whether a rule lets in more ports than anybody names, from so much of the world as is all of it."""
+    protocol, ports, other = rule.split(" ")
+    low, _dash, high = ports.partition("-")
+    many = "any" in (protocol, ports) or int(high) - int(low) >= MANY_PORTS
+    if other == "same-group":
+        return False
+    prefix = None if other == "any" else ip_network(other, strict=False)
+    return many and (prefix is None or prefix.prefixlen < EVERYWHERE[prefix.version])
 
 
 @rule("own-keys")
