@@ -38,6 +38,8 @@ WAIVER = {
 ENTRY = {
     "title": "Politique",
     "requirements": ["5.2.a"],
+    "file": "documents/politique.md",
+    "reference": None,
     "sha256": "0" * 64,
     "owner": "a",
     "signed_by": "b",
@@ -145,6 +147,17 @@ def test_evidence_that_does_not_count_is_told_why(change: dict[str, Any], why: s
     verdict = next(v for v in result.verdicts if v.requirement == "5.2.a")
     assert verdict.status is Status.NOT_EVALUATED
     assert why in verdict.reason
+
+
+def test_evidence_that_nobody_here_saw_is_told_so() -> None:
+    elsewhere = {**ENTRY, "file": None, "reference": "coffre 3"}
+    for entries, said in (
+        ({"p": ENTRY}, "1 preuve(s) au registre, à jour"),
+        ({"p": ENTRY, "q": elsewhere}, "2 preuve(s) au registre, à jour, dont 1 déclarée(s), non vue(s)"),
+    ):
+        verdict = next(v for v in evaluate(facts({}, entries)).verdicts if v.requirement == "5.2.a")
+        assert verdict.reason == said
+        assert "non vue" in verdict.evidence[-1] or len(entries) == 1
 
 
 def test_evidence_for_an_unknown_requirement_is_told() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from datetime import date, datetime, timedelta
 from typing import Any, Final
@@ -91,6 +92,7 @@ def registered(requirements: Mapping[str, Requirement], facts: Facts) -> tuple[R
     """The register of evidence on the day of the facts, and what is wrong with it, in French."""
     current: dict[str, tuple[str, ...]] = {}
     missing: dict[str, str] = {}
+    unseen: Counter[str] = Counter()
     faults = []
     for name, entry in _value(facts, EVIDENCE).items():
         where = f"evidence/{name}.yml"
@@ -102,10 +104,13 @@ def registered(requirements: Mapping[str, Requirement], facts: Facts) -> tuple[R
             elif why := _not_current(entry, requirements[requirement], today(facts)):
                 missing[requirement] = f"{where} : {why}"
             else:
-                told = f"{entry['title']} ({where}, SHA-256 {entry['sha256'][:12]}…)"
+                seen = entry.get("file") is not None
+                unseen[requirement] += not seen
+                how = "" if seen else "déclarée, non vue, "
+                told = f"{entry['title']} ({where}, {how}SHA-256 {entry['sha256'][:12]}…)"
                 current[requirement] = (*current.get(requirement, ()), told)
     missing = {name: why for name, why in missing.items() if name not in current}
-    return Register(current, missing), tuple(faults)
+    return Register(current, missing, unseen), tuple(faults)
 
 
 def _not_current(entry: Mapping[str, Any], requirement: Requirement, day: date) -> str | None:

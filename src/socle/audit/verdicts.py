@@ -16,10 +16,13 @@ class Register:
     Args:
         current: for each requirement, its entries that are present and current.
         missing: for each requirement, why an entry does not count (expired, altered), in French.
+        unseen: for each requirement, how many of its current entries only say where a document is: neither
+            its text nor a signature of it was at hand.
     """
 
     current: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     missing: Mapping[str, str] = field(default_factory=dict)
+    unseen: Mapping[str, int] = field(default_factory=dict)
 
 
 EMPTY = Register()
@@ -31,6 +34,12 @@ class Evidence(NamedTuple):
 
     proofs: tuple[str, ...]
     missing: str | None
+    unseen: int = 0
+
+    def told(self) -> str:
+        """How many, and how many of them nobody saw here."""
+        beside = f", dont {self.unseen} déclarée(s), non vue(s)" if self.unseen else ""
+        return f"{len(self.proofs)} preuve(s) au registre, à jour{beside}"
 
 
 MACHINE_ONLY = "la machine ne prouve qu’une partie de l’exigence"
@@ -61,7 +70,9 @@ def verdicts(
         ]
         claims = {control.id: control.claim for control in controls.values()}
         proofs = register.current.get(requirement.id, ())
-        own_evidence = Evidence(proofs, register.missing.get(requirement.id))
+        own_evidence = Evidence(
+            proofs, register.missing.get(requirement.id), register.unseen.get(requirement.id, 0)
+        )
         status, reason = _status(requirement, own, claims, services, own_evidence)
         found.append(
             Verdict(
@@ -100,7 +111,7 @@ def _of_evidence(evidence: Evidence) -> tuple[Status, str]:
     if evidence.missing:
         return Status.NOT_EVALUATED, evidence.missing
     if evidence.proofs:
-        return Status.EVIDENCE, f"{len(evidence.proofs)} preuve(s) au registre, à jour"
+        return Status.EVIDENCE, evidence.told()
     return Status.NOT_EVALUATED, "aucune preuve au registre"
 
 
@@ -125,6 +136,6 @@ def _of_controls(
         return Status.PARTIAL, f"non évalué : {', '.join(j.control for j in unread)}"
     if requirement.automation == "full" and any(claims[j.control] == "full" for j in green):
         return Status.CONFORME, f"{len(green)} contrôle(s) conforme(s)"
-    current = f"{len(evidence.proofs)} preuve(s) à jour" if evidence.proofs else None
+    current = evidence.told() if evidence.proofs else None
     rest = evidence.missing or current or "aucune preuve au registre pour le reste"
     return Status.PARTIAL, f"{MACHINE_ONLY} ; {rest}"
