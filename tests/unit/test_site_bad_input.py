@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -166,7 +165,9 @@ def test_one_pgp_key_is_of_one_person_however_it_is_armoured(lab: Path) -> None:
         "Benoît Durand": [begin, "Comment: mine", "", "mDMEaAAABBBB", end],
     }
     for name, lines in keys.items():
-        change(lab, "people.yml", f"name: {name},", f"name: {name}, pgp_key: {json.dumps('\n'.join(lines))},")
+        # Between quotes each line end is written twice.
+        key = "\n".join(f"    {line}\n" for line in lines if line).replace(f"{end}\n", end)
+        change(lab, "people.yml", f"name: {name},", f"name: {name}, pgp_key: '{key}',")
     (found,) = errors(lab)
     assert "`benoit.custodian` has the same `pgp_key` as `alice.custodian`" in found
 
