@@ -14,7 +14,12 @@ from socle.audit.collect.unread import NO_AUTHORITY, why
 from socle.errors import ExitCode, SocleError
 from socle.vault import remote, seal, trust
 
-PLACE: Any = SimpleNamespace(nodes=(SimpleNamespace(url="https://10.77.0.15:8200"),), threshold=2)
+PLACE: Any = SimpleNamespace(
+    nodes=(SimpleNamespace(url="https://10.77.0.15:8200"),),
+    threshold=2,
+    state=Path("state"),
+    deploy_user="socle",
+)
 NODE: Any = SimpleNamespace(name="sec1", address="10.77.0.15")
 
 
@@ -33,7 +38,7 @@ NODE: Any = SimpleNamespace(name="sec1", address="10.77.0.15")
             seal.not_initialised(PLACE),
             "OpenBao n’est pas initialisé : « socle vault init » (https://10.77.0.15:8200)",
         ),
-        (remote._unreachable(NODE, "timed out"), "SSH n’ouvre pas de session (sec1)"),
+        (remote._unreachable(PLACE, NODE, "timed out"), "SSH n’ouvre pas de session (sec1)"),
         (SocleError("gone", exit_code=ExitCode.UNREACHABLE), "ce qui est lu ne répond pas"),
         (requests.exceptions.ConnectTimeout(), "OpenBao ne répond plus (ConnectTimeout)"),
         (OSError("Could not find a suitable TLS CA certificate bundle, invalid path: x"), NO_AUTHORITY),
