@@ -89,8 +89,8 @@ def tenant_vault(folder: Path) -> Iterator[Vault]:
         made = Vault(server, place, root, answer["keys_base64"][0], folder / "login" / "openbao.json")
         wait_until_active(made)
         configuration._mounts(root)
-        configuration._policies(root, place)
-        configuration._approles(root, place)
+        configuration._policies(root, place, configuration.OF_HOSTS)
+        configuration._approles(root, place, configuration.OF_HOSTS)
         made.login_file.parent.mkdir()
         give_login(made)
         yield made

@@ -239,7 +239,7 @@ def test_a_document_that_was_changed_after_its_signature_is_told(tmp_path: Path)
         ("decided_by: elise.fontaine\n", "", "decided_by"),
         ("decided_by: elise.fontaine", "decided_by: anne.lefevre", "the owner of the waiver decided it"),
         ("end: 2027-11-01", "end: 2028-01-01", "write for example end: 2027-11-03"),
-        ("anssi-bp-028-r58", "ssh-root-logins", "no rule is `ssh-root-logins`"),
+        ("rule: package-sources", "rule: ssh-root-logins", "no rule is `ssh-root-logins`"),
         ("applies_to: [sto1, sto2, sto3, sto4]", 'applies_to: ["*"]', "for everything"),
     ],
 )
