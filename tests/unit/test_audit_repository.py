@@ -104,6 +104,19 @@ def test_nobody_lets_in_what_is_their_own_and_no_stranger_does(
     assert red("site-changes-by-two", told)
 
 
+def test_a_change_that_says_to_be_old_is_read_where_it_stands(
+    signed: SignedRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signed.change("one")
+    monkeypatch.setenv("GIT_COMMITTER_DATE", "2020-01-01T00:00:00Z")
+    signed.commit("Change", "stranger", signed_by=None)
+    monkeypatch.delenv("GIT_COMMITTER_DATE")
+    signed.change("two")
+    signed.commit("Change", AUTHOR, signed_by=OTHER)
+    assert history(signed)[1]["moment"].startswith("2020")
+    assert red("site-changes-signed", history(signed))
+
+
 @pytest.mark.parametrize("mark", ["\x1f", "\u2028", "\x85", "\x0c"])
 def test_an_author_cannot_write_a_signature_into_an_address(signed: SignedRepository, mark: str) -> None:
     signed.change("one")

@@ -303,7 +303,7 @@ def test_everything_that_is_wrong_with_nodes_is_said_at_once(
 
 
 def test_a_lab_that_was_never_started_says_what_to_run(site: Site) -> None:
-    with pytest.raises(SocleError, match="run `socle lab up`") as caught:
+    with pytest.raises(SocleError, match="run `socle --site lab lab up`") as caught:
         checks.check_nodes(site, list(site.hosts.values()))
     assert caught.value.exit_code == ExitCode.UNREACHABLE
 

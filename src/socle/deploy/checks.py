@@ -45,11 +45,11 @@ def check_nodes(site: Site, hosts: Collection[Host]) -> dict[str, NodeFacts]:
     Raises:
         Faults: all that is wrong; nodes that do not answer first (exit code 6), else 4.
     """
-    if not (state_dir(site.name) / "ssh_config").is_file() and site.name == "lab":
+    if not (state_dir(site.name) / "ssh_config").is_file() and site.is_lab:
         raise SocleError(
             "its nodes were never started",
             where=site.name,
-            write="run `socle lab up`",
+            write=f"run `socle --site {site.name} lab up`",
             exit_code=ExitCode.UNREACHABLE,
         )
     answers = ask_all(site, hosts)

@@ -17,6 +17,7 @@ from socle.site.fields import (
     Email,
     Entry,
     Fqdn,
+    Int,
     IPAddress,
     MachineAddress,
     Mtu,
@@ -187,8 +188,12 @@ class OpenBao(Entry):
 class Logs(Entry):
     """The central store of logs, on the vault nodes."""
 
-    retention_months: Positive = Field(12, le=120, description="Months for which the store keeps logs")
-    seal_minutes: Positive = Field(15, le=60, description="Minutes between two seals over the store")
+    retention_months: Int = Field(
+        12, ge=1, le=120, examples=[12], description="Months for which the store keeps logs"
+    )
+    seal_minutes: Int = Field(
+        15, ge=1, le=60, examples=[15], description="Minutes between two seals over the store"
+    )
 
 
 class Timestamps(Entry):
@@ -294,7 +299,7 @@ class Osd(Entry):
 class Storage(Entry):
     """The block storage cluster."""
 
-    replicas: Positive = Field(3, le=5)
+    replicas: Int = Field(3, ge=1, le=5, examples=[3])
     osds: tuple[Osd, ...] = Field(description="OSDs of each storage host that names none of its own")
     overcommit: Ratio = Field(
         1.0, description="Volumes promised over usable space; above 1 counts on thin ones"
@@ -380,7 +385,9 @@ class Settings(Entry):
         None, description="Availability in a month that the site aims at", examples=[99.5]
     )
     incident_contact: Email | None = Field(None, description="Where anybody reports incidents and flaws")
-    workers: Positive = Field(2, le=64, description="Processes of each API service on each controller")
+    workers: Int = Field(
+        2, ge=1, le=64, examples=[2], description="Processes of each API service on each controller"
+    )
 
     @field_validator("deploy_user")
     @classmethod

@@ -10,7 +10,7 @@ from typing import Any
 from socle.audit.collect.agent import Questions, Unread, output, section, text
 
 REPORT = "/etc/socle/hardening.json"
-COMMAND_SECONDS = 60
+COMMAND_SECONDS = 150
 PARAMETERS = "sysctl "
 KNOWN_COMMANDS = "/usr/local/libexec/socle-audit.json"
 """Commands of the rules that the deployment laid here; no other is run, whoever asks."""

@@ -153,8 +153,10 @@ def _events(folder: Path) -> dict[str, bool]:
     files = sorted(folder.glob("*.jsonl"))
     if not files:
         return {}
-    with files[-1].open("rb") as stream:
-        stream.seek(max(files[-1].stat().st_size - TAIL, 0))
+    # The folder is the receiver's: no link out of it, and no pipe that never ends.
+    handle = os.open(files[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(handle, "rb") as stream:
+        stream.seek(max(os.fstat(handle).st_size - TAIL, 0))
         body = stream.read()
     lines = body[body.find(b"{") : body.rfind(b"\n") + 1].splitlines()
     found = {kind: re.search(pattern, body) is not None for kind, pattern in EVENTS.items()}

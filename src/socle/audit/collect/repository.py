@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import batched
@@ -34,15 +35,19 @@ def _read(site: Site) -> Iterator[Fact]:
 def _history(site: Site) -> list[dict[str, Any]]:
     """The changes of the last ``DAYS`` days, or the newest one when there is none; the newest first.
 
+    A date is what its committer says: a change above one of these days is of these days too.
+
     A change is one step of the branch that is checked out: a commit, or a merge with all that it brings.
     Who signs it lets it in; ``apart`` says that this is none of those who made it. The name of an author is
     a claim, a signature proves: so it takes a merge that git makes alone of commits that others signed. Who
     signs a commit without a merge, or a merge that holds more than its parents, made it as well.
     """
     with known_by(site) as known:
-        walk = ("log", "--first-parent", "-z", FORM)
-        recent = known.repository.fields(*walk, f"--since={DAYS}.days", "--", ".")
-        found = recent or known.repository.fields(*walk, "--max-count=1", "--", ".")
+        moments = known.repository.fields("log", "--first-parent", "-z", "--format=%ct", "--", ".")
+        since = time.time() - DAYS * 86400
+        recent = [number for number, moment in enumerate(moments, 1) if int(moment) > since]
+        count = f"--max-count={max(recent, default=1)}"
+        found = known.repository.fields("log", "--first-parent", "-z", FORM, count, "--", ".")
         if not found:
             raise NoHistory("les fichiers du site ne sont dans aucun commit")
         return [_change(site, known, told) for told in batched(found, len(FIELDS))]

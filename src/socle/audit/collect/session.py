@@ -24,7 +24,7 @@ from socle.errors import SocleError
 from socle.site import Host, Site
 from socle.site.entrance import ASKING, AUDIT_ACCOUNT, AUDIT_COMMAND, reason
 
-SECONDS: Final = 90
+SECONDS: Final = 180
 PERMISSION: Final = (
     f"le compte « {AUDIT_ACCOUNT} », par un certificat de dix minutes : sudo pour un seul programme, "
     "qui ne fait que lire"
