@@ -188,12 +188,8 @@ class OpenBao(Entry):
 class Logs(Entry):
     """The central store of logs, on the vault nodes."""
 
-    retention_months: Int = Field(
-        12, ge=1, le=120, examples=[12], description="Months for which the store keeps logs"
-    )
-    seal_minutes: Int = Field(
-        15, ge=1, le=60, examples=[15], description="Minutes between two seals over the store"
-    )
+    retention_months: Int = Field(12, ge=1, le=120, examples=[12], description="Months that logs are kept")
+    seal_minutes: Int = Field(15, ge=1, le=60, examples=[15], description="Minutes between two seals")
 
 
 class Timestamps(Entry):
@@ -385,9 +381,7 @@ class Settings(Entry):
         None, description="Availability in a month that the site aims at", examples=[99.5]
     )
     incident_contact: Email | None = Field(None, description="Where anybody reports incidents and flaws")
-    workers: Int = Field(
-        2, ge=1, le=64, examples=[2], description="Processes of each API service on each controller"
-    )
+    workers: Int = Field(2, ge=1, le=64, examples=[2], description="Processes of each API on a controller")
 
     @field_validator("deploy_user")
     @classmethod
