@@ -11,10 +11,12 @@ import os
 import subprocess
 import threading
 from collections.abc import Iterable
+from itertools import batched
 from pathlib import Path
 
 PAUSE = 0.03
 LOOKS = 5
+PLACES = 5000
 SECONDS = 300
 BLIND = 3
 """Characters that may differ at an end of a Base64 text, by what stands beside it."""
@@ -39,17 +41,20 @@ def in_files(values: Iterable[str], places: Iterable[Path], *, besides: Iterable
     """
     command = ["grep", "--recursive", "--files-with-matches", "--text", "--fixed-strings", "--no-messages"]
     command += ["--devices=skip", *(f"--exclude-dir={name}" for name in besides), "--file=-", "--"]
-    # 2: a file went away meanwhile.
-    done = subprocess.run(
-        [*command, *map(str, places)],
-        input="\n".join(values),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=SECONDS,
-    )
-    assert done.returncode in {0, 1, 2}, done.stderr[-500:]
-    return done.stdout.splitlines()
+    found = []
+    # Not more than a command line holds. 2: a file went away meanwhile.
+    for some in batched(places, PLACES):
+        done = subprocess.run(
+            [*command, *map(str, some)],
+            input="\n".join(values),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=SECONDS,
+        )
+        assert done.returncode in {0, 1, 2}, done.stderr[-500:]
+        found += done.stdout.splitlines()
+    return found
 
 
 def in_git(values: Iterable[str], checkout: Path) -> int:

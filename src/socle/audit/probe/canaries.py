@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from dataclasses import dataclass, field
 from functools import cached_property
 from threading import Lock
@@ -21,6 +22,8 @@ DESCRIPTION: Final = "Canary of the compliance suite; nobody's, removed when its
 PROJECT: Final = "canary"
 MEMBER: Final = "member"
 SECONDS: Final = 180
+REVOKED_SECONDS: Final = 2
+"""Keystone counts whole seconds: a new password revokes a token that is made in the same one, too."""
 SETTLED: Final = frozenset({"available", "in-use", "error", "error_deleting", "error_restoring"})
 
 
@@ -133,6 +136,7 @@ class Canaries:
         cloud.identity.assign_project_role_to_user(project, user, role)
         secret = password()
         cloud.identity.update_user(user, password=secret)
+        time.sleep(REVOKED_SECONDS)
         own = _connect(self.session, domain.id, secret)
         try:
             empty(cloud, own, project.id)
