@@ -68,14 +68,21 @@ def of_tenants(lab: Lab) -> Iterator[str]:
             yield from (str(value) for key, value in found.items() if key not in NOT_SECRET)
 
 
+class Hidden(list[str]):
+    """Values that a failing test does not print."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} secrets>"
+
+
 @pytest.fixture(scope="module")
-def values(lab: Lab) -> list[str]:
+def values(lab: Lab) -> Hidden:
     """Every secret, in the spellings that are looked for."""
     services, of_the_tenants = list(of_services(lab)), list(of_tenants(lab))
     assert len(services) > len(catalogue.load().components)
     assert len(of_the_tenants) >= 2 * len(lab.site.tenants)
     assert all(len(value) >= SHORTEST for value in services + of_the_tenants)
-    return spellings(services + of_the_tenants)
+    return Hidden(spellings(services + of_the_tenants))
 
 
 @pytest.fixture(scope="module")

@@ -101,14 +101,13 @@ def listening(authority: Authority, version: ssl.TLSVersion, *, looks: bool) -> 
 def test_a_listener_that_looks_refuses_what_has_expired(
     authority: Authority, version: ssl.TLSVersion, looks: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(expiry_end, "PATIENCE", 0.3)
     said = {}
     with listening(authority, version, looks=looks) as place:
         for name, end in (("alive", 60), ("expired", -1)):
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
             context.load_cert_chain(authority.certificate(name, -60, end))
-            said[name] = expiry_end.answers([place], context)["n1 a"]
+            said[name] = expiry_end.answers([place], context, 0.3)["n1 a"]
     assert said == {"alive": "accepted", "expired": "refused" if looks else "accepted"}
 
 
@@ -116,7 +115,7 @@ def test_where_nobody_listens_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     place = {"subject": "n1 a", "address": "127.0.0.1", "port": port}
-    assert expiry_end.answer(place, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)) == "silent"
+    assert expiry_end.answer(place, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), 0.3) == "silent"
     assert statuses(monkeypatch, {"alive": "silent", "expired": "silent"}) == {Status.NOT_EVALUATED}
 
 

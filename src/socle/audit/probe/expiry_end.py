@@ -24,6 +24,8 @@ LIFE = 20
 """Seconds; the first round of handshakes must fit in."""
 PATIENCE = 2.0
 """Seconds until a listener that says nothing has taken the certificate: it waits for a request."""
+LONG_PATIENCE = 10.0
+"""The same for one that must refuse: a hypervisor that is busy takes seconds to say so."""
 CONNECTING = 5.0
 SILENT = "silent"
 
@@ -44,11 +46,11 @@ def shown(places: list[dict[str, Any]]) -> dict[str, Any]:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         context.load_cert_chain(folder / "crt", folder / "key")
-        alive = answers(places, context)
+        alive = answers(places, context, PATIENCE)
         if time.time() >= expires:
             raise TimeoutError("le certificat est échu avant la fin des premières poignées de main")
         time.sleep(expires + 1 - time.time())
-        expired = answers(places, context)
+        expired = answers(places, context, LONG_PATIENCE)
     return {subject: {"alive": alive[subject], "expired": expired[subject]} for subject in alive}
 
 
@@ -80,14 +82,14 @@ def issue(folder: Path) -> float:
     return float(signed["expiration"])
 
 
-def answers(places: list[dict[str, Any]], context: ssl.SSLContext) -> dict[str, str]:
+def answers(places: list[dict[str, Any]], context: ssl.SSLContext, patience: float) -> dict[str, str]:
     """What each listener says now, by its subject."""
     with ThreadPoolExecutor(len(places)) as pool:
-        said = pool.map(lambda place: answer(place, context), places)
+        said = pool.map(lambda place: answer(place, context, patience), places)
         return {place["subject"]: one for place, one in zip(places, said, strict=True)}
 
 
-def answer(place: dict[str, Any], context: ssl.SSLContext) -> str:
+def answer(place: dict[str, Any], context: ssl.SSLContext, patience: float) -> str:
     """``accepted``, ``refused`` or ``silent``; with TLS 1.3 a listener refuses after the handshake."""
     try:
         plain = socket.create_connection((place["address"], place["port"]), CONNECTING)
@@ -96,7 +98,7 @@ def answer(place: dict[str, Any], context: ssl.SSLContext) -> str:
     with plain:
         try:
             with context.wrap_socket(plain) as tls:
-                tls.settimeout(PATIENCE)
+                tls.settimeout(patience)
                 return "refused" if tls.recv(1) == b"" else "accepted"
         except TimeoutError:
             return "accepted"
