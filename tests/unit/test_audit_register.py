@@ -257,20 +257,16 @@ def test_the_waivers_of_the_model_site_are_of_controls_that_may_be_waived() -> N
         assert controls.load()[waiver.rule].waivable, name
 
 
-def test_a_signature_is_verified_with_the_persons_own_key(tmp_path: Path) -> None:
-    home = tmp_path / "gpg"
+def keyring(folder: Path) -> tuple[Path, list[str]]:
+    """A keyring of its own, and gpg on it: nobody is asked for a passphrase."""
+    home = folder / "gpg"
     home.mkdir(mode=0o700)
-    gpg = [
-        "gpg",
-        "--batch",
-        "--quiet",
-        "--homedir",
-        str(home),
-        "--pinentry-mode",
-        "loopback",
-        "--passphrase",
-        "",
-    ]
+    quiet = ("--batch", "--quiet", "--pinentry-mode", "loopback", "--passphrase", "")
+    return home, ["gpg", "--homedir", str(home), *quiet]
+
+
+def test_a_signature_is_verified_with_the_persons_own_key(tmp_path: Path) -> None:
+    home, gpg = keyring(tmp_path)
     subprocess.run([*gpg, "--quick-gen-key", "elise", "ed25519/cert,sign+cv25519/encr"], check=True)
     key = subprocess.run([*gpg, "--export", "--armor"], check=True, capture_output=True, text=True).stdout
     folder = site_with(tmp_path, "documents/signed.txt", "texte signé\n")
@@ -299,19 +295,8 @@ def test_a_signature_is_verified_with_the_persons_own_key(tmp_path: Path) -> Non
     ("state", "wanted"), [("good", "valid"), ("revoked", "invalid"), ("expired", "invalid")]
 )
 def test_a_key_that_was_revoked_or_expired_proves_nothing(tmp_path: Path, state: str, wanted: str) -> None:
-    home = tmp_path / "gpg"
-    home.mkdir(mode=0o700)
+    home, gpg = keyring(tmp_path)
     (tmp_path / "document").write_text("texte\n", "utf-8")
-    gpg = [
-        "gpg",
-        "--batch",
-        "--quiet",
-        "--homedir",
-        str(home),
-        "--pinentry-mode",
-        "loopback",
-        "--passphrase=",
-    ]
     then = ["--faked-system-time", "20250601T000000"]
     subprocess.run([*gpg, *then, "--quick-gen-key", "e", "ed25519", "sign", "2035-01-01"], check=True)
     sign = ["--armor", "--detach-sign", "--output", str(tmp_path / "signature"), str(tmp_path / "document")]

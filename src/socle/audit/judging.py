@@ -96,9 +96,9 @@ def _judge(control: Control, index: _Index) -> Judgement:
 def _findings(control: Control, subject: str, value: Any, others: Others) -> Iterator[Finding]:
     for deviation in RULES[control.rule](value, control.expect, others):
         yield Finding(
-            subject=_plain(f"{subject} — {deviation.place}" if deviation.place else subject),
-            expected=_plain(deviation.expected),
-            found=_plain(deviation.found),
+            subject=plain_lines(f"{subject} — {deviation.place}" if deviation.place else subject),
+            expected=plain_lines(deviation.expected),
+            found=plain_lines(deviation.found),
         )
 
 
@@ -108,9 +108,9 @@ def _told(unread: Iterable[tuple[str, str]]) -> str | None:
     for subject, why in dict.fromkeys(unread):
         subjects.setdefault(why, []).append(subject)
     told = " ; ".join(f"{', '.join(names)} : {why}".removeprefix(" : ") for why, names in subjects.items())
-    return _plain(told) or None
+    return plain_lines(told) or None
 
 
-def _plain(text: str) -> str:
+def plain_lines(text: str) -> str:
     """What was read, without what would move the cursor of who reads it: it could hide a line."""
     return "\n".join(map(plain, text.split("\n")))

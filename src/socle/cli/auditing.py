@@ -16,6 +16,7 @@ from rich.text import Text
 from socle.audit import controls as control_files
 from socle.audit import requirements as requirement_file
 from socle.audit.coverage import matrix
+from socle.audit.judging import plain_lines
 from socle.audit.model import Audit, Facts, Judgement, Status, Verdict
 from socle.audit.verify import plain
 from socle.cli.app import app, err, examples, options, out
@@ -362,6 +363,6 @@ def _judgements(judgements: list[Judgement]) -> Table:
         if len(judgement.findings) > len(lines):
             lines.append(f"et {len(judgement.findings) - len(lines)} autres écarts")
         lines += [judgement.reason] if judgement.reason else []
-        text = "\n".join(plain(part) for line in lines for part in line.split("\n"))
+        text = plain_lines("\n".join(lines))
         table.add_row(judgement.control, Text(judgement.status.value, style=STYLES[judgement.status]), text)
     return table

@@ -6,9 +6,9 @@ from datetime import timedelta
 from typing import Self
 
 from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
 
 from socle.site.fields import Day, Entry, Sha256, Slug, Text
+from socle.site.wrong import wrong
 
 YEAR = timedelta(days=365)
 FILE = "file: documents/policy.pdf"
@@ -34,7 +34,7 @@ class Evidence(Entry):
     @model_validator(mode="after")
     def _plausible(self) -> Self:
         if (self.file is None) == (self.reference is None):
-            raise _wrong(
+            raise wrong(
                 "a document is kept at one place",
                 "`file` or `reference`",
                 "file: documents/policy.pdf",
@@ -43,21 +43,16 @@ class Evidence(Entry):
         if self.valid_until <= self.effective:
             wanted = f"a day after {self.effective}"
             example = f"valid_until: {self.effective + YEAR}"
-            raise _wrong("it ends before it begins", wanted, example, "valid_until")
+            raise wrong("it ends before it begins", wanted, example, "valid_until")
         if self.owner == self.signed_by:
-            raise _wrong(
+            raise wrong(
                 "its owner signed it", "another person", "signed_by: the login of who signed it", "signed_by"
             )
         if self.signature and not self.file:
-            raise _wrong(
+            raise wrong(
                 "a signature without its file proves nothing",
                 "`file`",
                 "file: documents/policy.pdf",
                 "signature",
             )
         return self
-
-
-def _wrong(kind: str, expected: str, example: str, at: str) -> PydanticCustomError:
-    context = {"kind": kind, "expected": expected, "example": example, "at": (at,)}
-    return PydanticCustomError("socle", "{kind}", context)

@@ -26,10 +26,10 @@ from pydantic import (
     Strict,
     WithJsonSchema,
 )
-from pydantic_core import PydanticCustomError
 
 from socle.site import patterns
 from socle.site.public_key import public_key
+from socle.site.wrong import wrong
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -41,11 +41,6 @@ class Entry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True)
 
 
-def _fail(kind: str, expected: str, example: str) -> PydanticCustomError:
-    """An error with what was expected and an example of what to write (see ``messages.py``)."""
-    return PydanticCustomError("socle", "{kind}", {"kind": kind, "expected": expected, "example": example})
-
-
 def _address(value: Any) -> Address:
     """IPv4: networks, firewalls and guests have nothing else."""
     if isinstance(value, IPv4Address):
@@ -53,9 +48,9 @@ def _address(value: Any) -> Address:
     try:
         address = ip_address(value if isinstance(value, str) else "")
     except ValueError:
-        raise _fail("not an IP address", "an IPv4 address", "192.0.2.10") from None
+        raise wrong("not an IP address", "an IPv4 address", "192.0.2.10") from None
     if isinstance(address, IPv6Address):
-        raise _fail("an IPv6 address, which the cloud does not serve", "an IPv4 address", "192.0.2.10")
+        raise wrong("an IPv6 address, which the cloud does not serve", "an IPv4 address", "192.0.2.10")
     return address
 
 
@@ -68,7 +63,7 @@ def _of_machine(address: Address) -> Address:
     }
     kind = next((name for name, is_so in names.items() if is_so), None)
     if kind:
-        raise _fail(f"{address} is {kind}", "the address of one machine", "192.0.2.10")
+        raise wrong(f"{address} is {kind}", "the address of one machine", "192.0.2.10")
     return address
 
 
@@ -80,14 +75,14 @@ def _any_prefix(value: Any) -> Network:
     except ValueError as error:
         if "host bits" in str(error):
             right = str(ip_network(value, strict=False))
-            raise _fail("host bits are set in the prefix", "the first address of the prefix", right) from None
-        raise _fail("not a prefix", "address/length", "192.0.2.0/24") from None
+            raise wrong("host bits are set in the prefix", "the first address of the prefix", right) from None
+        raise wrong("not a prefix", "address/length", "192.0.2.0/24") from None
 
 
 def _prefix(value: Any) -> Network:
     prefix = _any_prefix(value)
     if isinstance(prefix, IPv6Network):
-        raise _fail("an IPv6 prefix, which the cloud does not serve", "an IPv4 prefix", "192.0.2.0/24")
+        raise wrong("an IPv6 prefix, which the cloud does not serve", "an IPv4 prefix", "192.0.2.0/24")
     return prefix
 
 
@@ -95,13 +90,13 @@ def _interface(value: Any) -> str:
     try:
         return ip_interface(value if isinstance(value, str) else "").with_prefixlen
     except ValueError:
-        raise _fail("not an address with its length", "address/length", "2001:db8:1::1/127") from None
+        raise wrong("not an address with its length", "address/length", "2001:db8:1::1/127") from None
 
 
 def _timezone(value: str) -> str:
     """A name that the system knows; on a machine that knows none, any."""
     if not _is_timezone(value) and _is_timezone("UTC"):
-        raise _fail("no time zone has this name", "a time zone of the IANA", "Europe/Paris")
+        raise wrong("no time zone has this name", "a time zone of the IANA", "Europe/Paris")
     return value
 
 
@@ -119,16 +114,16 @@ def _date(value: Any) -> date:
     try:
         return date.fromisoformat(value if isinstance(value, str) else "")
     except ValueError:
-        raise _fail("not a date", "a day as year-month-day", "2027-01-31") from None
+        raise wrong("not a date", "a day as year-month-day", "2027-01-31") from None
 
 
 def _moment(value: Any) -> datetime:
     try:
         moment = value if isinstance(value, datetime) else datetime.fromisoformat(value)
     except (TypeError, ValueError):
-        raise _fail("not a moment", "a date and time with its zone", "2027-01-31T08:00:00Z") from None
+        raise wrong("not a moment", "a date and time with its zone", "2027-01-31T08:00:00Z") from None
     if moment.tzinfo is None:
-        raise _fail("a moment without time zone", "a date and time with its zone", "2027-01-31T08:00:00Z")
+        raise wrong("a moment without time zone", "a date and time with its zone", "2027-01-31T08:00:00Z")
     return moment
 
 
@@ -146,12 +141,12 @@ def luhn(digits: str) -> bool:
 
 def _siren(value: Any) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
-        raise _fail("the SIREN is a number", "text in quotes", f'"{value}"'[:14])
+        raise wrong("the SIREN is a number", "text in quotes", f'"{value}"'[:14])
     if not isinstance(value, str) or len(value) != SIREN_DIGITS or not (value.isascii() and value.isdigit()):
-        raise _fail("not a SIREN", "nine digits in quotes", '"210000014"')
+        raise wrong("not a SIREN", "nine digits in quotes", '"210000014"')
     if not luhn(value):
         last = next(d for d in "0123456789" if luhn(value[:-1] + d))
-        raise _fail(
+        raise wrong(
             f"the SIREN {value} is mistyped",
             f"a check digit of {last} after {value[:-1]}",
             "the SIREN as on the INSEE notice",
@@ -161,7 +156,7 @@ def _siren(value: Any) -> str:
 
 def _person_name(value: str) -> str:
     if set(":\t") & set(value) or value.splitlines() != [value]:
-        raise _fail(
+        raise wrong(
             "a name that the system's list of accounts cannot hold", "one line, no colon", "Anne Martin"
         )
     return value
@@ -173,7 +168,7 @@ def _pgp_key(value: str) -> str:
         text.startswith("-----BEGIN PGP PUBLIC KEY BLOCK-----")
         and text.endswith("-----END PGP PUBLIC KEY BLOCK-----")
     ):
-        raise _fail(
+        raise wrong(
             "not a PGP public key", "an armoured public key block", "the output of gpg --export --armor"
         )
     return value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 
-from pydantic_core import PydanticCustomError
+from socle.site.wrong import wrong
 
 KINDS = ("ssh-ed25519", "sk-ssh-ed25519@openssh.com", "ecdsa-sha2-nistp384", "ssh-rsa")
 SHORTEST = 32
@@ -20,15 +20,7 @@ def public_key(value: str) -> str:
     """
     parts = value.split()
     if len(parts) < 2 or parts[0] not in KINDS or not _is_key(parts[0], parts[1]):  # noqa: PLR2004 - kind, key
-        raise PydanticCustomError(
-            "socle",
-            "{kind}",
-            {
-                "kind": "not an SSH public key",
-                "expected": "the line of a .pub file",
-                "example": "ssh-ed25519 AAAA… name",
-            },
-        )
+        raise wrong("not an SSH public key", "the line of a .pub file", "ssh-ed25519 AAAA… name")
     return value
 
 

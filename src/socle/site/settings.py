@@ -34,12 +34,12 @@ from socle.site.fields import (
     Url,
     Vlan,
 )
+from socle.site.wrong import wrong
 
 
 def one_of(kind: str, first: str, second: str, example: str) -> PydanticCustomError:
     """The error of an entry that must hold exactly one of two keys."""
-    context = {"kind": kind, "expected": f"`{first}` or `{second}`", "example": example}
-    return PydanticCustomError("socle", "{kind}", context)
+    return wrong(kind, f"`{first}` or `{second}`", example)
 
 
 VOLUME_TYPE: Final = "encrypted"
@@ -169,19 +169,11 @@ class OpenBao(Entry):
     @model_validator(mode="after")
     def _threshold_fits(self) -> Self:
         if self.threshold > self.shares:
-            context = {
-                "kind": f"the threshold {self.threshold} is above the number of shares {self.shares}",
-                "expected": "threshold ≤ shares",
-                "example": "threshold: 3",
-            }
-            raise PydanticCustomError("socle", "{kind}", context)
+            kind = f"the threshold {self.threshold} is above the number of shares {self.shares}"
+            raise wrong(kind, "threshold ≤ shares", "threshold: 3")
         if self.shares > 1 and self.threshold == 1:
-            context = {
-                "kind": f"with the threshold 1 each of {self.shares} custodians is a quorum alone",
-                "expected": "a threshold of 2 or more",
-                "example": "threshold: 2",
-            }
-            raise PydanticCustomError("socle", "{kind}", context)
+            kind = f"with the threshold 1 each of {self.shares} custodians is a quorum alone"
+            raise wrong(kind, "a threshold of 2 or more", "threshold: 2")
         return self
 
 
@@ -253,8 +245,7 @@ class Image(Entry):
         if (self.build is None) == (self.url is None):
             raise one_of("an image comes from one place", "build", "url", "build: web")
         if self.url and not self.sha256:
-            context = {"kind": "a fetched image has no hash", "expected": "`sha256`", "example": "sha256: …"}
-            raise PydanticCustomError("socle", "{kind}", context)
+            raise wrong("a fetched image has no hash", "`sha256`", "sha256: …")
         return self
 
 
@@ -270,20 +261,10 @@ class Osd(Entry):
         if (self.device is None) == (self.file_gib is None):
             raise one_of("an OSD is one thing", "device", "file_gib", "device: /dev/nvme0n1")
         if self.device and not re.match(r"/dev/[^\s/]", self.device):
-            context = {
-                "kind": f"`{self.device:.40}` is no device",
-                "expected": "a path below /dev",
-                "example": "device: /dev/nvme0n1",
-                "at": ("device",),
-            }
-            raise PydanticCustomError("socle", "{kind}", context)
+            kind = f"`{self.device:.40}` is no device"
+            raise wrong(kind, "a path below /dev", "device: /dev/nvme0n1", "device")
         if self.device and self.size_gib is None:
-            context = {
-                "kind": "a device has no size",
-                "expected": "`size_gib`",
-                "example": "size_gib: 1788",
-            }
-            raise PydanticCustomError("socle", "{kind}", context)
+            raise wrong("a device has no size", "`size_gib`", "size_gib: 1788")
         return self
 
     @property
@@ -387,10 +368,6 @@ class Settings(Entry):
     @classmethod
     def _is_an_account_of_its_own(cls, value: str) -> str:
         if value in OTHER_ACCOUNTS:
-            context = {
-                "kind": f"nodes do not let {value} in to deploy",
-                "expected": "an account of its own, which becomes root by sudo",
-                "example": "deploy_user: socle",
-            }
-            raise PydanticCustomError("socle", "{kind}", context)
+            kind = f"nodes do not let {value} in to deploy"
+            raise wrong(kind, "an account of its own, which becomes root by sudo", "deploy_user: socle")
         return value

@@ -8,7 +8,6 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
-from pydantic_core import PydanticCustomError
 
 from socle.site.classes import Size
 from socle.site.fields import (
@@ -26,6 +25,7 @@ from socle.site.fields import (
     Text,
 )
 from socle.site.records import Severity
+from socle.site.wrong import wrong
 
 SegmentName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,14}$", examples=["metier"])]
 Environment = Literal["production", "recette", "test"]
@@ -245,11 +245,9 @@ class Tenant(Entry):
     @model_validator(mode="after")
     def _health_is_marked(self) -> Self:
         if self.data.classification == "health" and not self.data.health_data:
-            context = {
-                "kind": "health data that is not marked as such",
-                "expected": "health_data: true with classification: health",
-                "example": "health_data: true",
-                "at": ("data", "health_data"),
-            }
-            raise PydanticCustomError("socle", "{kind}", context)
+            kind, expected = (
+                "health data that is not marked as such",
+                "health_data: true with classification: health",
+            )
+            raise wrong(kind, expected, "health_data: true", "data", "health_data")
         return self

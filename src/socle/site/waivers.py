@@ -6,9 +6,9 @@ from datetime import timedelta
 from typing import Self
 
 from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
 
 from socle.site.fields import Day, Entry, Slug, Text
+from socle.site.wrong import wrong
 
 LONGEST = 366
 """Days: twelve months, in a leap year too."""
@@ -33,18 +33,20 @@ class Waiver(Entry):
     def _end_after_start(self) -> Self:
         latest = self.start + timedelta(LONGEST)
         if self.end <= self.start:
-            raise _wrong("the waiver ends before it starts", f"an end after {self.start}", "end", latest)
+            raise wrong(
+                "the waiver ends before it starts", f"an end after {self.start}", f"end: {latest}", "end"
+            )
         if self.end > latest:
-            raise _wrong("the waiver is longer than twelve months", "at most twelve months", "end", latest)
+            raise wrong(
+                "the waiver is longer than twelve months", "at most twelve months", f"end: {latest}", "end"
+            )
         if self.owner == self.decided_by:
-            kind, example = "the owner of the waiver decided it", "the login of who accepts the risk"
-            raise _wrong(kind, "another person", "decided_by", example)
+            kind, example = (
+                "the owner of the waiver decided it",
+                "decided_by: the login of who accepts the risk",
+            )
+            raise wrong(kind, "another person", example, "decided_by")
         if any("*" in subject for subject in self.applies_to):
             expected = "hosts or other subjects by name"
-            raise _wrong("the waiver is for everything", expected, "applies_to", "[sto1]")
+            raise wrong("the waiver is for everything", expected, "applies_to: [sto1]", "applies_to")
         return self
-
-
-def _wrong(kind: str, expected: str, at: str, example: object) -> PydanticCustomError:
-    context = {"kind": kind, "expected": expected, "example": f"{at}: {example}", "at": (at,)}
-    return PydanticCustomError("socle", "{kind}", context)

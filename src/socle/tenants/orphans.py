@@ -15,6 +15,7 @@ from openstack import exceptions
 
 from socle.errors import SocleError
 from socle.tenants.pending import Creation, creations
+from socle.tenants.state import RESTORE
 
 Found = Iterable[Any]
 SECONDS = 120
@@ -85,8 +86,7 @@ def _there_before(urn: str, thing: Any) -> SocleError:
     return SocleError(
         f"{thing.name} is there and in use, and the stacks of this machine do not know it",
         where=urn.rpartition("::")[2],
-        write="restore the folder `stacks` of the site's state if this machine has lost it, "
-        "or choose another name",
+        write=RESTORE,
     )
 
 

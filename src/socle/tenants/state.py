@@ -16,6 +16,10 @@ from socle.paths import state_dir
 from socle.site import Site
 
 PROJECT = "socle"
+RESTORE = (
+    "restore the folder `stacks` of the site's state if this machine has lost it, or choose another name"
+)
+"""What to do when the cloud has what no state of this machine knows."""
 LOCK_SECONDS = 300
 """How long a Pulumi that outlived the run that started it may take to finish what it had begun."""
 

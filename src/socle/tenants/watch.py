@@ -12,6 +12,7 @@ from typing import Any
 from pulumi import automation
 
 from socle.errors import SocleError
+from socle.tenants.state import RESTORE
 
 LONGEST = 400
 URN = re.compile(r"urn:pulumi:\S*::([^\s:'\"]+)")
@@ -19,10 +20,6 @@ SUMMARIES = ("update failed", "preview failed", "refresh failed", "destroy faile
 """What Pulumi says of the stack when one of its resources failed, after saying why."""
 NOT_MADE = re.compile(r"when accessing \[POST [^\]]*\], but got 4\d\d instead")
 """How the provider tells that an API refused to make something: a taken name, a quota, a wrong value."""
-TAKEN = (
-    "when the name is taken: restore the folder `stacks` of the site's state if this machine has lost it, "
-    "or choose another name"
-)
 CREATIONS = (automation.OpType.CREATE, automation.OpType.CREATE_REPLACEMENT)
 
 
@@ -91,5 +88,7 @@ def watched(stack: str) -> Iterator[Watch]:
         reasons = watch.errors or [one_line(text) for text in said] or ["Pulumi failed"]
         told = "; ".join(dict.fromkeys(reasons))
         raise SocleError(
-            told, where=f"stack {stack}", write=TAKEN if "but got 409 instead" in told else ""
+            told,
+            where=f"stack {stack}",
+            write=f"when the name is taken: {RESTORE}" if "but got 409 instead" in told else "",
         ) from error

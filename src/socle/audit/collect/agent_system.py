@@ -29,13 +29,19 @@ STATES = ("Id", "LoadState", "ActiveState", "UnitFileState")
 @section("system")
 def system(_questions: Questions) -> dict[str, str]:
     """The release of Debian and the kernel."""
-    release = dict(line.split("=", 1) for line in text("/etc/os-release").splitlines() if "=" in line)
+    release = _release()
     return {
-        "id": release["ID"].strip('"'),
-        "codename": release["VERSION_CODENAME"].strip('"'),
+        "id": release["ID"],
+        "codename": release["VERSION_CODENAME"],
         "version": text("/etc/debian_version").strip(),
         "kernel": output("uname", "--kernel-release").strip(),
     }
+
+
+def _release() -> dict[str, str]:
+    """What ``/etc/os-release`` says."""
+    lines = (line.split("=", 1) for line in text("/etc/os-release").splitlines() if "=" in line)
+    return {name: value.strip('"') for name, value in lines}
 
 
 @section("clock")
@@ -125,9 +131,7 @@ def updates(_questions: Questions) -> dict[str, Any]:
     lists = [path for path in LISTS.glob("*Release") if path.is_file()]
     if not lists:
         raise Unread("aucune liste de paquets sur l’hôte : il n’a pas interrogé de miroir")
-    codename = dict(line.split("=", 1) for line in text("/etc/os-release").splitlines() if "=" in line)[
-        "VERSION_CODENAME"
-    ].strip('"')
+    codename = _release()["VERSION_CODENAME"]
     signed = [
         found[1]
         for path in lists

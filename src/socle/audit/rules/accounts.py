@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ from socle.audit.rules.conditions import shown
 from socle.audit.rules.registry import Deviation, Others, Unreadable, rule
 from socle.catalogue.accounts import DOMAIN, roles_of
 from socle.credentials import SECOND
+from socle.site.fields import folded
 
 PROVIDER = "Default"
 """Keystone's domain of the accounts of services, in which the whole system's rights are counted."""
@@ -195,7 +195,7 @@ def second_factor(value: Any, expect: Mapping[str, Any], others: Others) -> Iter
 
 def _plain(name: str) -> str:
     """A name as people read it: without regard to letters' case and width, nor to blanks around it."""
-    return unicodedata.normalize("NFKC", name).casefold().strip()
+    return folded(name).strip()
 
 
 def _declared(user: str, accounts: Mapping[str, Any]) -> str:

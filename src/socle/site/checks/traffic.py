@@ -41,13 +41,10 @@ def traffic_names_what_exists(tenants: Tenants, settings: Part[Settings]) -> Ite
             yield from _unknown_segment(part, loc, out.segment, segments)
             if out.to in destinations:
                 continue
-            wrong = (
-                []
-                if out.to in places
-                else [*_no_prefix(part, (*loc, "to"), out.to, {*places, *destinations})]
-            )
-            yield from wrong
-            if not wrong and out.port is None:
+            wrong = [*_no_prefix(part, (*loc, "to"), out.to, {*places, *destinations})]
+            if out.to not in places and wrong:
+                yield from wrong
+            elif out.port is None:
                 yield part.fault(
                     *loc,
                     what=f"traffic to `{out.to}` names no port",
