@@ -40,21 +40,33 @@ def in_files(values: Iterable[str], places: Iterable[Path], *, besides: Iterable
         besides: names of folders that are left out.
     """
     command = ["grep", "--recursive", "--files-with-matches", "--text", "--fixed-strings", "--no-messages"]
-    command += ["--devices=skip", *(f"--exclude-dir={name}" for name in besides), "--file=-", "--"]
+    command += ["--null", "--devices=skip", *(f"--exclude-dir={name}" for name in besides), "--file=-", "--"]
     found = []
     # Not more than a command line holds. 2: a file went away meanwhile.
     for some in batched(places, PLACES):
         done = subprocess.run(
             [*command, *map(str, some)],
-            input="\n".join(values),
+            input="\n".join(values).encode(),
             capture_output=True,
-            text=True,
             check=False,
             timeout=SECONDS,
         )
         assert done.returncode in {0, 1, 2}, done.stderr[-500:]
-        found += done.stdout.splitlines()
+        found += _names(done.stdout)
     return found
+
+
+def new_files(folders: Iterable[Path], minutes: int) -> list[Path]:
+    """Files below these folders, on their own file system, that were written in the last minutes."""
+    newer = ["-xdev", "-type", "f", "-mmin", f"-{minutes}", "-print0"]
+    # Not checked: a file that goes away meanwhile is an error to find.
+    done = subprocess.run(["find", *map(str, folders), *newer], capture_output=True, check=False)
+    return [Path(name) for name in _names(done.stdout)]
+
+
+def _names(ended: bytes) -> list[str]:
+    """Names that each end with a NUL: a name may hold any other byte."""
+    return [os.fsdecode(name) for name in ended.split(b"\0") if name]
 
 
 def in_git(values: Iterable[str], checkout: Path) -> int:

@@ -21,7 +21,7 @@ from socle.paths import cache_dir, project_root, state_dir
 from socle.vault.login import token_of
 from stacks.tenant.plan import plan_of
 from tests.lab.deployed import Lab
-from tests.lab.leaks import Arguments, in_files, in_git, spellings
+from tests.lab.leaks import Arguments, in_files, in_git, new_files, spellings
 
 pytestmark = pytest.mark.lab
 
@@ -99,14 +99,9 @@ def run(lab: Lab) -> Run:
 
 def searched(lab: Lab) -> list[Path]:
     """The state with its journals and stacks, the cache's logs, and what is new in temporary folders."""
-    new = subprocess.run(
-        ["find", "/tmp", "/var/tmp", "-xdev", "-type", "f", "-mmin", f"-{RECENT_MINUTES}"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    new = new_files([Path("/tmp"), Path("/var/tmp")], RECENT_MINUTES)
     known = [state_dir(lab.site.name), cache_dir() / "log", Path.home() / ".ansible"]
-    return [path for path in known if path.exists()] + [Path(line) for line in new.stdout.splitlines()]
+    return [path for path in known if path.exists()] + new
 
 
 def test_no_file_of_this_machine_holds_a_secret(lab: Lab, run: Run, values: list[str]) -> None:

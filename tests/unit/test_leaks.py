@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import secrets
 import subprocess
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.lab.leaks import in_files, in_git, spellings
+from tests.lab.leaks import in_files, in_git, new_files, spellings
 
 
 @given(st.binary(max_size=9), st.binary(max_size=9))
@@ -31,6 +32,23 @@ def test_files_are_told_by_their_place(tmp_path: Path) -> None:
     coded.write_bytes(b"\0\xff" + base64.b64encode(f"..{value}".encode()))
     found = in_files(spellings([value]), [tmp_path], besides=["vault"])
     assert sorted(found) == [str(coded), str(tmp_path / "a" / "hit")]
+
+
+def test_files_with_odd_names_are_searched(tmp_path: Path) -> None:
+    value = secrets.token_urlsafe(24)
+    odd = sorted(tmp_path / name for name in ("line\nbreak", "return\r", os.fsdecode(b"byte\xff"), " space"))
+    for path in odd:
+        path.write_text(value)
+    assert sorted(new_files([tmp_path], minutes=5)) == odd
+    assert sorted(in_files([value], odd)) == [str(path) for path in odd]
+    assert sorted(in_files([value], [tmp_path])) == [str(path) for path in odd]
+
+
+def test_files_of_another_day_are_not_new(tmp_path: Path) -> None:
+    path = tmp_path / "old"
+    path.write_text("")
+    os.utime(path, (0, 0))
+    assert new_files([tmp_path], minutes=5) == []
 
 
 def test_objects_of_git_that_no_commit_names_are_searched(tmp_path: Path) -> None:
