@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import IntEnum
+from enum import Enum, IntEnum, auto
 
 
 class ExitCode(IntEnum):
@@ -17,6 +17,19 @@ class ExitCode(IntEnum):
     UNREACHABLE = 6
 
 
+class Cause(Enum):
+    """What lies behind an error, for those who tell it in words of their own (the audit, in French)."""
+
+    OPENBAO_SILENT = auto()
+    OPENBAO_SEALED = auto()
+    OPENBAO_NOT_INITIALISED = auto()
+    OPENBAO_NOT_TRUSTED = auto()
+    OPENBAO_REFUSES = auto()
+    NO_LOGIN = auto()
+    NO_SECRET = auto()
+    SSH_FAILED = auto()
+
+
 class SocleError(Exception):
     """An expected failure, shown as one line and never as a traceback.
 
@@ -26,6 +39,7 @@ class SocleError(Exception):
         expected: what would have been right.
         write: what to write or run to repair it.
         exit_code: the status that the command ends with.
+        cause: what lies behind it, where somebody asks.
     """
 
     def __init__(
@@ -36,12 +50,14 @@ class SocleError(Exception):
         expected: str | None = None,
         write: str | None = None,
         exit_code: ExitCode = ExitCode.FAILED,
+        cause: Cause | None = None,
     ) -> None:
         self.what = what
         self.where = where
         self.expected = expected
         self.write = write
         self.exit_code = exit_code
+        self.cause = cause
         super().__init__(self.line())
 
     def line(self) -> str:

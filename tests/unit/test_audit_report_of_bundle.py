@@ -1,4 +1,4 @@
-"""A report tells of what was signed for its site, and of nothing else."""
+"""A report, and what changed, tell of what was signed for their site, and of nothing else."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+import socle.cli.daily  # noqa: F401 - its commands
 from socle.audit import bundle, notary
 from socle.audit.report import html, of_bundle
+from socle.audit.verify import MANIFEST
+from socle.cli.app import app
 from socle.errors import ExitCode, SocleError
 from socle.paths import project_root
 from socle.site import Site, load
@@ -95,3 +99,36 @@ def test_a_report_says_what_it_could_not_prove(kept: list[Path]) -> None:
     assert f"<p>Non prouvé : {kept[2].name} : signature non vérifiée" in page
     assert "(non prouvé)</dd>" in page
     assert not notary.authority_of(lab()).exists()
+
+
+def changes() -> tuple[int, str]:
+    done = CliRunner().invoke(app, ["--site", "lab", "audit", "changes"])
+    return done.exit_code, done.stdout + (str(done.exception) if done.exit_code == 1 else "")
+
+
+def test_what_changed_between_proved_audits_is_told(kept: list[Path]) -> None:
+    assert changes() == (0, f"De {kept[1].name} à {kept[2].name} :\nRien n’a changé.\n")
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_of_what_was_changed_since_no_change_is_told(kept: list[Path], number: int) -> None:
+    all_green(kept[number])
+    code, text = changes()
+    assert code == ExitCode.FAILED
+    assert "audit.json" in text
+    assert "Rien n’a changé" not in text
+
+
+def test_a_broken_manifest_is_told(kept: list[Path]) -> None:
+    (kept[2] / MANIFEST).write_text("{")
+    code, text = changes()
+    assert code == ExitCode.FAILED
+    assert "Rien n’a changé" not in text
+    assert MANIFEST in text
+
+
+def test_without_the_authority_what_changed_is_unproved(kept: list[Path]) -> None:
+    notary.authority_of(lab()).unlink()
+    done = CliRunner().invoke(app, ["--site", "lab", "audit", "changes"])
+    assert done.exit_code == 0
+    assert "NON PROUVÉ" in done.output

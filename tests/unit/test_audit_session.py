@@ -27,7 +27,7 @@ from socle.audit.collect import (
 )
 from socle.audit.collect.agent import Unread
 from socle.audit.collect.session import HostAnswer, UnknownShape
-from socle.errors import SocleError
+from socle.errors import Cause, SocleError
 from socle.hardening.checks import command as command_of
 from socle.paths import project_root
 from socle.site import Site, load
@@ -261,14 +261,17 @@ def test_a_session_that_fails_says_why(
 
 
 @pytest.mark.parametrize(
-    ("said", "problem"),
-    [("OpenBao is sealed", "(OpenBao est scellé"), ("error:\n\t* permission denied\n", "déployer d’abord")],
+    ("error", "problem"),
+    [
+        (SocleError("sealed", cause=Cause.OPENBAO_SEALED), "(OpenBao est scellé"),
+        (SocleError("error:\n\t* permission denied\n"), "déployer d’abord"),
+    ],
 )
 def test_without_a_certificate_no_host_is_asked(
-    site: Site, monkeypatch: pytest.MonkeyPatch, said: str, problem: str
+    site: Site, monkeypatch: pytest.MonkeyPatch, error: SocleError, problem: str
 ) -> None:
     def refused(_place: Any, _folder: Path) -> Path:
-        raise SocleError(said)
+        raise error
 
     monkeypatch.setattr(vault, "audit_key", refused)
     session.new_pass()

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 import requests
+from hvac.exceptions import VaultError
 
-from socle.audit.collect.unread import NO_AUTHORITY, why
-from socle.errors import ExitCode, SocleError
-from socle.vault import remote, seal, trust
+from socle.audit.collect.unread import CAUSES, NO_AUTHORITY, why
+from socle.errors import Cause, ExitCode, SocleError
+from socle.vault import api, remote, seal, trust
 
 PLACE: Any = SimpleNamespace(
     nodes=(SimpleNamespace(url="https://10.77.0.15:8200"),),
@@ -48,6 +49,23 @@ NODE: Any = SimpleNamespace(name="sec1", address="10.77.0.15")
 )
 def test_an_error_is_told_in_french(error: Exception, told: str) -> None:
     assert why(error) == told
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        ("permission denied", "OpenBao refuse la demande (OpenBao https://bao)"),
+        ("Vault is sealed", "OpenBao est scellé : l’ouvrir par « socle vault unseal » (OpenBao https://bao)"),
+    ],
+)
+def test_what_openbao_answers_is_told_in_french(reason: str, told: str) -> None:
+    with pytest.raises(SocleError) as error, api.plainly(PLACE):
+        raise VaultError(errors=[reason], url="https://bao")
+    assert why(error.value) == told
+
+
+def test_every_cause_has_its_sentence() -> None:
+    assert set(CAUSES) == set(Cause)
 
 
 def test_a_site_without_its_authority_is_told_to_deploy(tmp_path: Path) -> None:

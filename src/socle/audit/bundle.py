@@ -255,13 +255,7 @@ def _end(folder: Path) -> _Link:
     there = bundles(folder)
     if not there:
         return _Link(1, None)
-    try:
-        number = int(json.loads(_content(there[-1] / MANIFEST))["number"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise SocleError(
-            "the last manifest cannot be read", where=str(there[-1]), write="restore it from a backup"
-        ) from error
-    return _Link(number + 1, sha256(there[-1] / MANIFEST))
+    return _Link(_manifest(there[-1], "number", int) + 1, sha256(there[-1] / MANIFEST))
 
 
 @contextmanager
@@ -285,5 +279,27 @@ def _content(path: Path) -> str:
 
 
 def moment_of(bundle: Path) -> datetime:
-    """When its facts were read."""
-    return datetime.fromisoformat(json.loads(_content(bundle / MANIFEST))["moment"])
+    """When its facts were read.
+
+    Raises:
+        SocleError: its manifest cannot be read.
+    """
+    return _manifest(bundle, "moment", datetime.fromisoformat)
+
+
+def kind_of(bundle: Path) -> str:
+    """How its facts were read: ``static`` or ``live``.
+
+    Raises:
+        SocleError: its manifest cannot be read.
+    """
+    return _manifest(bundle, "kind", str)
+
+
+def _manifest[T](bundle: Path, name: str, form: Callable[[Any], T]) -> T:
+    try:
+        return form(json.loads(_content(bundle / MANIFEST))[name])
+    except (ValueError, KeyError, TypeError) as error:
+        raise SocleError(
+            "the manifest cannot be read", where=str(bundle / MANIFEST), write="restore it from a backup"
+        ) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -10,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from socle.audit.bundle import bundles, read_audit
+from socle.audit.bundle import bundles, kind_of, read_audit
 from socle.audit.model import Audit, Control, Finding, Judgement, Status
-from socle.audit.verify import MANIFEST
 from socle.errors import SocleError
 
 SHOWN = 5
@@ -161,19 +159,19 @@ def compared(chain: Path, since: str | None = None) -> tuple[Path, Path]:
     if since is not None:
         name = since.rstrip("/").rpartition("/")[2]
         wanted = [path for path in there if name in {path.name, _number(path)}]
-        if not wanted or _kind(wanted[0]) != _kind(last):
+        if not wanted or kind_of(wanted[0]) != kind_of(last):
             raise SocleError(
-                f"no bundle {since} of the kind {_kind(last)}",
+                f"no bundle {since} of the kind {kind_of(last)}",
                 where=str(chain),
                 expected=f"the name or the number of one before {last.name}",
             )
         return wanted[0], last
-    earlier = [path for path in there[:-1] if _kind(path) == _kind(last)]
+    earlier = [path for path in there[:-1] if kind_of(path) == kind_of(last)]
     if not earlier:
         raise SocleError(
-            f"holds one audit of the kind {_kind(last)}",
+            f"holds one audit of the kind {kind_of(last)}",
             where=str(chain),
-            write=f"run `socle audit {_kind(last)}` again",
+            write=f"run `socle audit {kind_of(last)}` again",
         )
     return earlier[-1], last
 
@@ -189,10 +187,6 @@ def between(before: Path, now: Path) -> Changes:
 
 def _number(bundle: Path) -> str:
     return str(int(bundle.name.partition("-")[0]))
-
-
-def _kind(bundle: Path) -> str:
-    return str(json.loads((bundle / MANIFEST).read_text("utf-8"))["kind"])
 
 
 def alarm(found: Changes, controls: Mapping[str, Control]) -> Iterator[str]:

@@ -36,6 +36,23 @@ def trust_of(site: Site) -> verify.Trust:
     return verify.Trust(signer_key(site), authority_of(site))
 
 
+def verified(site: Site, paths: list[Path]) -> list[str]:
+    """What could not be proved of bundles of a site that follow each other, in French.
+
+    Raises:
+        SocleError: something is wrong with them: nothing may be told of what they say.
+    """
+    found = verify.verify_all(paths, trust_of(site))
+    if found.faults:
+        more = f" (and {len(found.faults) - 1} more)" if len(found.faults) > 1 else ""
+        raise SocleError(
+            f"is not what was signed: {found.faults[0]}{more}",
+            where=str(paths[-1].parent),
+            write="see `socle audit verify`",
+        )
+    return found.unproved_itself
+
+
 def notary_of(site: Site) -> Notary:
     """Logs in to OpenBao as the signer of audits.
 

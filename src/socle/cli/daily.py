@@ -27,14 +27,20 @@ def changes(
 ) -> None:
     """Show what turned red, green or not evaluated between the last two bundles of one kind.
 
+    They and those between them are verified first: of what is wrong nothing is told.
+
     Exit codes: 10 when something is worse (red, red in more places, no longer proved), 1 when there are no
-    two bundles.
+    two bundles, or they are not what was signed.
     """
+    from socle.audit import bundle, controls, notary  # noqa: PLC0415 - beside its parts
     from socle.audit import changes as found  # noqa: PLC0415 - loads slowly
-    from socle.audit import controls, notary  # noqa: PLC0415 - beside its parts
 
     given = options(context)
-    before, now = found.compared(notary.chain_of(given.load()), since)
+    site = given.load()
+    before, now = found.compared(notary.chain_of(site), since)
+    there = bundle.bundles(notary.chain_of(site))
+    for line in notary.verified(site, there[there.index(before) : there.index(now) + 1]):
+        err.print(f"NON PROUVÉ  {line}", markup=False, highlight=False, soft_wrap=True)
     result = found.between(before, now)
     if given.json:
         out.print_json(data={"before": before.name, "now": now.name, "worse": result.worse, **asdict(result)})

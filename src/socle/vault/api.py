@@ -10,7 +10,7 @@ import hvac
 import requests
 from hvac.exceptions import VaultError
 
-from socle.errors import ExitCode, SocleError
+from socle.errors import Cause, ExitCode, SocleError
 from socle.vault.place import Place, VaultNode
 from socle.vault.trust import trust_file, unreachable
 
@@ -36,8 +36,10 @@ def plainly(place: Place) -> Iterator[None]:
             "; ".join(str(e) for e in error.errors) if error.errors else str(error) or type(error).__name__
         )
         where = f"OpenBao {error.url}" if error.url else "OpenBao"
-        raise SocleError(f"refused: {reason}", where=where, exit_code=_exit_code(reason)) from error
-
-
-def _exit_code(reason: str) -> ExitCode:
-    return ExitCode.UNREACHABLE if "sealed" in reason.lower() else ExitCode.FAILED
+        sealed = "sealed" in reason.lower()
+        raise SocleError(
+            f"refused: {reason}",
+            where=where,
+            exit_code=ExitCode.UNREACHABLE if sealed else ExitCode.FAILED,
+            cause=Cause.OPENBAO_SEALED if sealed else Cause.OPENBAO_REFUSES,
+        ) from error

@@ -9,7 +9,7 @@ from hvac.exceptions import InvalidRequest
 
 from socle import credentials, durable
 from socle.catalogue.accounts import AUDITOR, secret_path
-from socle.errors import ExitCode, SocleError
+from socle.errors import Cause, ExitCode, SocleError
 from socle.vault import auditor, canary, ssh, tenant_keys
 from socle.vault.api import client, plainly
 from socle.vault.mounts import KV, TRANSIT
@@ -37,6 +37,7 @@ def deployer(place: Place) -> Any:
             where=str(place.folder / DEPLOYER),
             write="run `socle deploy`",
             exit_code=ExitCode.PREREQUISITE,
+            cause=Cause.NO_LOGIN,
         )
     speaker = client(place, active_node(place))
     with plainly(place):
@@ -168,5 +169,10 @@ def _values(place: Place, path: str, speaker: Any = None) -> dict[str, Any]:
         answer = speaker.read(f"{KV}/data/services/{component}")
     values: dict[str, Any] = answer["data"]["data"] if answer else {}
     if name not in values:
-        raise SocleError("is not in OpenBao", where=f"{KV}/services/{path}", write="run `socle deploy`")
+        raise SocleError(
+            "is not in OpenBao",
+            where=f"{KV}/services/{path}",
+            write="run `socle deploy`",
+            cause=Cause.NO_SECRET,
+        )
     return values

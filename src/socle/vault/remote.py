@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from typing import Protocol
 
-from socle.errors import ExitCode, SocleError
+from socle.errors import Cause, ExitCode, SocleError
 from socle.site.entrance import by_hand, reason
 from socle.vault.place import Place, VaultNode
 
@@ -76,4 +76,5 @@ def _unreachable(place: Place, node: Machine, why: str) -> SocleError:
         where=node.name,
         write=f"check that `{by_hand(place.state, node.name, node.address, place.deploy_user)}` works",
         exit_code=ExitCode.UNREACHABLE,
+        cause=Cause.SSH_FAILED,
     )

@@ -9,7 +9,7 @@ from typing import Any
 import requests
 from hvac.exceptions import InternalServerError, InvalidRequest
 
-from socle.errors import ExitCode, SocleError
+from socle.errors import Cause, ExitCode, SocleError
 from socle.vault.api import client, plainly
 from socle.vault.custody import Shares, ask, shares_of
 from socle.vault.place import Place, VaultNode
@@ -97,6 +97,7 @@ def sealed(place: Place, missing: int | None = None) -> SocleError:
         expected=f"{place.threshold} unseal shares",
         write="run `socle vault unseal` with the custodians",
         exit_code=ExitCode.UNREACHABLE,
+        cause=Cause.OPENBAO_SEALED,
     )
 
 
@@ -107,6 +108,7 @@ def not_initialised(place: Place) -> SocleError:
         where=", ".join(node.url for node in place.nodes),
         write="run `socle vault init`, then `socle vault unseal` with the custodians",
         exit_code=ExitCode.UNREACHABLE,
+        cause=Cause.OPENBAO_NOT_INITIALISED,
     )
 
 

@@ -11,7 +11,7 @@ import ssl
 from pathlib import Path
 
 from socle import durable
-from socle.errors import ExitCode, SocleError
+from socle.errors import Cause, ExitCode, SocleError
 from socle.vault import remote
 from socle.vault.place import Place, VaultNode
 
@@ -42,6 +42,7 @@ def unreachable(place: Place, reason: str = "") -> SocleError:
         where=", ".join(node.url for node in place.nodes),
         write="check `systemctl status openbao` on the node",
         exit_code=ExitCode.UNREACHABLE,
+        cause=Cause.OPENBAO_SILENT,
     )
 
 
@@ -63,6 +64,7 @@ def _pins(place: Place, node: VaultNode, root: str) -> list[str]:
         where=node.url,
         expected="one of the site's own authority, or the one of its first start",
         exit_code=ExitCode.UNREACHABLE,
+        cause=Cause.OPENBAO_NOT_TRUSTED,
     )
 
 

@@ -7,22 +7,21 @@ from typing import Final
 
 import requests
 
-from socle.errors import ExitCode, SocleError
+from socle.errors import Cause, ExitCode, SocleError
 
 NO_AUTHORITY: Final = "l’autorité du site n’est pas encore là : déployer d’abord"
 AUTHORITY: Final = "ca.pem"
-KINDS: Final = {
-    "OpenBao does not answer": "OpenBao ne répond pas",
-    "OpenBao is sealed": "OpenBao est scellé : l’ouvrir par « socle vault unseal »",
-    "OpenBao is not initialised": "OpenBao n’est pas initialisé : « socle vault init »",
-    "OpenBao shows a certificate": "OpenBao présente un certificat qui n’est pas du site",
-    "refused: ": "OpenBao refuse la demande",
-    "this machine has no login to OpenBao": "cette machine n’a pas de compte dans OpenBao : déployer d’abord",
-    "is not in OpenBao": "ce secret n’est pas dans OpenBao : déployer d’abord",
-    "SSH failed": "SSH n’ouvre pas de session",
-    "does not answer by SSH": "l’hôte ne répond pas par SSH",
+CAUSES: Final = {
+    Cause.OPENBAO_SILENT: "OpenBao ne répond pas",
+    Cause.OPENBAO_SEALED: "OpenBao est scellé : l’ouvrir par « socle vault unseal »",
+    Cause.OPENBAO_NOT_INITIALISED: "OpenBao n’est pas initialisé : « socle vault init »",
+    Cause.OPENBAO_NOT_TRUSTED: "OpenBao présente un certificat qui n’est pas du site",
+    Cause.OPENBAO_REFUSES: "OpenBao refuse la demande",
+    Cause.NO_LOGIN: "cette machine n’a pas de compte dans OpenBao : déployer d’abord",
+    Cause.NO_SECRET: "ce secret n’est pas dans OpenBao : déployer d’abord",
+    Cause.SSH_FAILED: "SSH n’ouvre pas de session",
 }
-"""How an error of the kit begins, to what an auditor reads."""
+"""What lies behind an error of the kit, to what an auditor reads."""
 CODES: Final = {
     ExitCode.PREREQUISITE: "ce dont la lecture a besoin manque sur la machine qui déploie",
     ExitCode.LOCKED: "un autre passage est en cours",
@@ -31,7 +30,7 @@ CODES: Final = {
 
 
 def why(error: BaseException) -> str:
-    """A sentence for a kind of error, and where; what is not of a known kind is told as it is."""
+    """A sentence for what lies behind an error, and where; what is not known is told as it is."""
     if isinstance(error, FileNotFoundError):
         # Where OpenSSL looks for it, no name is told.
         name = Path(str(error.filename or AUTHORITY)).name
@@ -42,8 +41,7 @@ def why(error: BaseException) -> str:
         return f"OpenBao ne répond plus ({type(error).__name__})"
     if not isinstance(error, SocleError):
         return f"{type(error).__name__} : {error}"
-    known = (text for begin, text in KINDS.items() if error.what.startswith(begin))
-    told = next(known, None) or CODES.get(error.exit_code)
+    told = CAUSES[error.cause] if error.cause else CODES.get(error.exit_code)
     if told is None:
         return str(error)
     return f"{told} ({error.where})" if error.where else told

@@ -9,9 +9,9 @@ from typing import NamedTuple
 from socle.audit import bundle as bundles
 from socle.audit import controls, requirements
 from socle.audit.model import Audit, Status
-from socle.audit.notary import chain_of, trust_of
+from socle.audit.notary import chain_of, verified
 from socle.audit.report.content import Content, Past, content
-from socle.audit.verify import MANIFEST, sha256, verify_all
+from socle.audit.verify import MANIFEST, sha256
 from socle.errors import SocleError
 from socle.site import Site
 
@@ -42,7 +42,7 @@ def content_of(site: Site, bundle: Path | None) -> Content:
         )
     chosen = (bundle or chain[-1]).resolve()
     facts, audit = bundles.read(chosen)
-    unproved = _verified(site, [chosen])
+    unproved = verified(site, [chosen])
     _of_site(site, chosen, audit)
     known = controls.load()
     if strangers := sorted({judgement.control for judgement in audit.judgements} - known.keys()):
@@ -52,7 +52,7 @@ def content_of(site: Site, bundle: Path | None) -> Content:
             write=f"use the kit that made it (socle {audit.tool}), or name another one by --bundle",
         )
     earlier = _earlier(site, chain[: chain.index(chosen)] if chosen in chain else chain, audit)
-    unproved += _verified(site, [*earlier.read, chosen] if chosen in chain else earlier.read)
+    unproved += verified(site, [*earlier.read, chosen] if chosen in chain else earlier.read)
     return content(
         audit,
         facts,
@@ -65,23 +65,6 @@ def content_of(site: Site, bundle: Path | None) -> Content:
         past=earlier.past,
         unproved=tuple(dict.fromkeys(unproved)),
     )
-
-
-def _verified(site: Site, paths: list[Path]) -> list[str]:
-    """What could not be proved of bundles that follow each other.
-
-    Raises:
-        SocleError: something is wrong with them.
-    """
-    found = verify_all(paths, trust_of(site))
-    if found.faults:
-        more = f" (and {len(found.faults) - 1} more)" if len(found.faults) > 1 else ""
-        raise SocleError(
-            f"no report on what is not proved: {found.faults[0]}{more}",
-            where=str(paths[-1].parent),
-            write="see `socle audit verify`",
-        )
-    return found.unproved_itself
 
 
 def _of_site(site: Site, bundle: Path, audit: Audit) -> None:
