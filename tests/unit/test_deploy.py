@@ -12,13 +12,15 @@ import time
 from collections import namedtuple
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from socle.deploy import checks
+from socle.deploy import checks, copying
 from socle.deploy.deployment import PLAYBOOKS, Deployment
 from socle.deploy.events import Diff, Outcome
+from socle.deploy.journal import PhaseRecord
 from socle.deploy.nodes import NodeFacts
 from socle.deploy.playbook import PlaybookError, Playbooks, unreachable
 from socle.deploy.processes import lives, started
@@ -26,6 +28,7 @@ from socle.deploy.progress import duration
 from socle.errors import ExitCode, SocleError
 from socle.paths import project_root
 from socle.site import Site, load
+from socle.vault import snapshots
 from tests.unit.test_deploy_phases import Quiet
 
 FAKE = Path(__file__).with_name("fake_ansible.py")
@@ -232,11 +235,23 @@ def test_a_whole_deployment_waits_for_what_it_needs(site: Site) -> None:
     [
         ("nova", ["check", "keys", "role"]),
         ("sto1", ["check", "base", "keys", "certificates"]),
-        ("210000014", ["check", "keys", "tenants", "pages"]),
+        ("210000014", ["check", "keys", "tenants", "pages", "copy of openbao"]),
     ],
 )
 def test_a_part_runs_only_what_it_needs(site: Site, only: str, phases: list[str]) -> None:
     assert [name for name, _after in names(site, only=only)] == phases
+
+
+@pytest.mark.parametrize("changes", [(0, 0), (0, 3)])
+def test_a_run_that_changed_something_takes_a_copy_of_openbao(
+    site: Site, monkeypatch: pytest.MonkeyPatch, changes: tuple[int, ...]
+) -> None:
+    asked = []
+    monkeypatch.setattr(snapshots, "keep", lambda _place, _now, *, changed: asked.append(changed))
+    run: Any = SimpleNamespace(phases=[PhaseRecord("x", changed=number) for number in changes])
+    reporter: Any = SimpleNamespace(did=lambda _number: None)
+    copying.copy_openbao(site, run, reporter)
+    assert asked == [any(changes)]
 
 
 def test_openbao_itself_is_deployed_before_its_keys(site: Site) -> None:

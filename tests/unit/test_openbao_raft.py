@@ -155,14 +155,24 @@ def killed(*_arguments: object) -> None:
 
 def test_a_copy_a_day_is_kept_and_the_oldest_go(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     place, now = cluster.place, datetime.now(UTC)
+    folder, day = place.folder / snapshots.COPIES, timedelta(days=1)
     monkeypatch.setattr(snapshots, "KEPT", 2)
     assert snapshots.keep(place, now)
     assert snapshots.keep(place, now + timedelta(hours=19)) is None
-    second = snapshots.keep(place, now + timedelta(hours=21))
-    third = snapshots.keep(place, now + timedelta(hours=22))
-    assert sorted((place.folder / snapshots.COPIES).iterdir()) == [second, third]
-    shutil.rmtree(place.folder / snapshots.COPIES)
+    second = snapshots.keep(place, now + day)
+    third = snapshots.keep(place, now + 2 * day)
+    assert sorted(folder.iterdir()) == [second, third]
+    newer = snapshots.keep(place, now + 2 * day + timedelta(seconds=1), changed=True)
+    assert sorted(folder.iterdir()) == [second, newer], "copies of one day push no other day out"
+    shutil.rmtree(folder)
     assert snapshots.keep(place, now), "copies that were carried away are taken anew"
+
+
+def test_what_changed_since_is_copied(cluster: Cluster) -> None:
+    place, now = cluster.place, datetime.now(UTC)
+    snapshots.keep(place, now, changed=True)
+    assert snapshots.keep(place, now) is None
+    assert snapshots.keep(place, now, changed=True)
 
 
 @pytest.mark.parametrize("damage", [slice(0, -200), slice(1, None)], ids=["cut off", "changed"])

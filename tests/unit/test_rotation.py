@@ -12,7 +12,7 @@ from socle import catalogue, durable, vault
 from socle.cli import app
 from socle.errors import ExitCode, SocleError
 from socle.paths import project_root
-from socle.vault import login
+from socle.vault import login, snapshots
 from socle.vault.api import client
 from socle.vault.place import DEPLOYER, Place
 from socle.vault.rotation import Rotation
@@ -44,6 +44,17 @@ def test_accounts_change_and_the_old_are_refused(world: World) -> None:
     assert (world.held, world.used) == (held, used), "a deployment afterwards finds nothing to do"
     world.rotate("nova/queue")
     assert world.used["nova", "nova/queue"].name == before["nova/queue"].name, "accounts are used in turn"
+
+
+def test_a_copy_of_openbao_holds_what_a_rotation_made(world: World) -> None:
+    taken = world.place.folder / snapshots.TAKEN
+    world.rotate("nova/queue")
+    first = durable.read_json(taken)
+    world.rotate("nova/queue")
+    second = durable.read_json(taken)
+    assert first["sha256"] != second["sha256"]
+    assert first["time"] <= second["time"]
+    assert any((world.place.folder / snapshots.COPIES).glob("*.snap"))
 
 
 @pytest.mark.slow

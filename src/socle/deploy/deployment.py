@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from socle import catalogue, tools, vault
 from socle.cloud import await_pools, connect
 from socle.deploy import certificate, journal, lock, survey
 from socle.deploy.checks import check_here, check_names, check_nodes
+from socle.deploy.copying import COPY, copy_openbao
 from socle.deploy.phases import Phase, Reporter, execute
 from socle.deploy.playbook import Playbooks
 from socle.deploy.progress import Screen
@@ -22,7 +22,6 @@ from socle.paths import state_dir
 from socle.site import Host, Site, register
 from socle.site.entrance import NO_CERTIFICATE, write_settings
 from socle.site.hosts import Group
-from socle.vault import snapshots
 
 if TYPE_CHECKING:
     from socle.deploy.servers import Server
@@ -126,7 +125,7 @@ class Deployment:
             Phase("platform", self._apply_platform, after=("networks", "volumes")),
             self._tenants((), after=("compute", "platform")),
             self._pages(()),
-            Phase("copy of openbao", self._copy_openbao, after=("pages",)),
+            self._copy(),
         ]
 
     def _some_tenants(self, sirens: tuple[str, ...]) -> list[Phase]:
@@ -138,7 +137,8 @@ class Deployment:
                 expected="a SIREN that `socle tenant list` shows",
                 exit_code=ExitCode.USAGE,
             )
-        return [self._check(()), self._keys(), self._tenants(sirens), self._pages(sirens)]
+        done = [self._check(()), self._keys(), self._tenants(sirens), self._pages(sirens)]
+        return [*done, self._copy()]
 
     def _node(self, host: Host) -> list[Phase]:
         wanted = [name for name, groups in PLAYBOOKS.items() if not groups or set(groups) & set(host.groups)]
@@ -186,11 +186,8 @@ class Deployment:
     def _pages(self, sirens: tuple[str, ...]) -> Phase:
         return Phase("pages", partial(self._fetch_pages, sirens), ("tenants",))
 
-    def _copy_openbao(self, reporter: Reporter) -> None:
-        kept = snapshots.keep(vault.place_of(self.site, catalogue.load()), datetime.now(UTC))
-        if kept:
-            reporter.tell(f"{kept} is today's; keep it on another machine too")
-        reporter.did(0)
+    def _copy(self) -> Phase:
+        return Phase(COPY, lambda reporter: copy_openbao(self.site, self.run, reporter), ("pages",))
 
     def _build_tools(self, reporter: Reporter) -> None:
         own = self.site.settings.binaries.model_dump()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from socle import catalogue, vault
 from socle.deploy import journal, lock, ssh_proof, survey
+from socle.deploy.copying import COPY, copy_openbao
 from socle.deploy.phases import Phase, Reporter, execute
 from socle.deploy.playbook import Playbooks
 from socle.paths import state_dir
@@ -80,7 +81,9 @@ class RotationRun:
         for step in plan(self.wanted, states, list(catalogue.load().components)):
             before = (phases[-1].name,) if phases else ()
             phases.append(Phase(step.title, partial(self._do, step, rotation), before))
-        return phases
+        # A copy from before would bring passwords back that nothing takes any more.
+        copy = Phase(COPY, partial(copy_openbao, self.site, self.run), tuple(p.name for p in phases[-1:]))
+        return [*phases, copy]
 
     def _do(self, step: Step, rotation: Rotation, reporter: Reporter) -> None:
         match step:

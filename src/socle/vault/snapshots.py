@@ -138,10 +138,15 @@ def _number(state: bytes, place: int) -> tuple[int, int]:
             return value, place
 
 
-def keep(place: Place, now: datetime) -> Path | None:
+def keep(place: Place, now: datetime, *, changed: bool = False) -> Path | None:
     """Take the copy of the day beside the site's state when the last one is older than ``DUE``.
 
-    The newest ``KEPT`` stay. They are of use on another machine too: copy the folder there.
+    The newest one of each of the newest ``KEPT`` days stays. They are of use on another machine too: copy the
+    folder there.
+
+    Args:
+        changed: whether OpenBao holds what it did not hold then: a copy is due, whenever the last one was
+            taken.
 
     Returns:
         The copy, or None when none was due.
@@ -153,12 +158,15 @@ def keep(place: Place, now: datetime) -> Path | None:
     folder.mkdir(mode=0o700, exist_ok=True)
     copies = sorted(folder.glob("*.snap"))
     taken = durable.read_json(place.folder / TAKEN)
-    if copies and taken and now - datetime.fromisoformat(taken["time"]) < DUE:
+    if copies and taken and not changed and now - datetime.fromisoformat(taken["time"]) < DUE:
         return None
     file = folder / f"{now:%Y%m%dT%H%M%SZ}.snap"
     take(place, file)
-    for old in [*copies, file][:-KEPT]:
-        durable.remove(old)
+    of_days = {path.name.partition("T")[0]: path for path in [*copies, file]}
+    stay = list(of_days.values())[-KEPT:]
+    for old in copies:
+        if old not in stay:
+            durable.remove(old)
     return file
 
 
