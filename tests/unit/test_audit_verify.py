@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from socle.audit import bundle, timestamps, verify
 from socle.audit.evaluating import evaluate
 from socle.audit.model import Audit, Fact, Status
+from socle.errors import SocleError
 from socle.site.settings import Timestamps
 from tests.unit.audit_golden import one_pass
 from tests.unit.openssl_notary import at, audit_with, chain, checked, edited, notary, openssl, signed_anew
@@ -49,6 +50,35 @@ def test_a_reply_that_says_more_than_its_token_is_refused(tmp_path: Path) -> Non
     reply.write_bytes(greeted(reply, "granted"))
     assert verify.stamped_at(reply) is None
     assert checked(tmp_path).code == verify.WRONG
+
+
+def test_the_bundle_after_it_holds_a_timestamp_to_its_last_byte(tmp_path: Path) -> None:
+    first, _second = chain(tmp_path, 2)
+    reply = first / "timestamp.tsr"
+    whole = reply.read_bytes()
+    unsigned = [place for place in range(0, len(whole), 40) if not _found(reply, whole, place)]
+    assert unsigned == []
+    reply.write_bytes(whole)
+    assert checked(tmp_path).code == verify.PROVED
+
+
+def _found(reply: Path, whole: bytes, place: int) -> bool:
+    reply.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+    return checked(reply.parent.parent.parent).code == verify.WRONG
+
+
+def test_a_chain_begins_after_nothing(tmp_path: Path) -> None:
+    def begun(folder: Path) -> None:
+        edited(folder / verify.MANIFEST, previous_timestamp="0" * 64)
+
+    signed_anew(tmp_path, begun)
+    assert any("début de chaîne incohérent" in fault for fault in checked(tmp_path).faults)
+
+
+def test_nothing_follows_a_bundle_whose_timestamp_is_gone(tmp_path: Path) -> None:
+    (chain(tmp_path)[0] / "timestamp.tsr").unlink()
+    with pytest.raises(SocleError, match="the timestamp is gone"):
+        chain(tmp_path)
 
 
 def test_the_greeting_of_an_authority_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

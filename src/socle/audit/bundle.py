@@ -57,10 +57,12 @@ class Notary:
 
 
 class _Link(NamedTuple):
-    """Place of a bundle in its chain: its number, and the digest of the manifest before it."""
+    """Place of a bundle in its chain: its number, and the digests of the one before it."""
 
     number: int
     previous: str | None
+    """Of its manifest."""
+    previous_timestamp: str | None
 
 
 def write(folder: Path, facts: Facts, audit: Audit, notary: Notary) -> Path:
@@ -192,8 +194,7 @@ def _fill(draft: Path, facts: Facts, audit: Audit, link: _Link, notary: Notary) 
     (draft / SIGNER).write_text(signing.public_key(KEY, notary.ask), encoding="utf-8")
     manifest = {
         "schema": SCHEMA,
-        "number": link.number,
-        "previous": link.previous,
+        **link._asdict(),
         "site": facts.site,
         "kind": facts.kind,
         "moment": facts.ended.isoformat(),
@@ -254,8 +255,13 @@ def _end(folder: Path) -> _Link:
     """Where the next bundle hangs."""
     there = bundles(folder)
     if not there:
-        return _Link(1, None)
-    return _Link(_manifest(there[-1], "number", int) + 1, sha256(there[-1] / MANIFEST))
+        return _Link(1, None, None)
+    last = there[-1]
+    if not (last / TIMESTAMP).is_file():
+        raise SocleError(
+            "the timestamp is gone", where=str(last / TIMESTAMP), write="restore it from a backup"
+        )
+    return _Link(_manifest(last, "number", int) + 1, sha256(last / MANIFEST), sha256(last / TIMESTAMP))
 
 
 @contextmanager

@@ -6,7 +6,7 @@
 FOLDER holds bundles, or is one. Each is a folder with ``manifest.json``, its signature ``manifest.sig``
 (ECDSA P-384 over SHA-384, DER), its timestamp ``timestamp.tsr`` (RFC 3161) and four files that the manifest
 names with their SHA-256. Facts and verdicts have the manifest's site, kind and moment. Each manifest holds
-its number and the SHA-256 of the manifest before it.
+its number and the SHA-256 of the manifest and of the timestamp before it.
 
 Exit codes: 0 all of it is proved; 1 something is wrong; 3 nothing is wrong, but something could not be
 proved, because the key of the signer or the authority of the timestamps was not given.
@@ -181,6 +181,7 @@ def _is_moment(told: object) -> bool:
 FORM: dict[str, Callable[[Any], bool]] = {
     "number": lambda told: type(told) is int and told > 0,
     "previous": lambda told: told is None or isinstance(told, str),
+    "previous_timestamp": lambda told: told is None or isinstance(told, str),
     "site": lambda told: isinstance(told, str),
     "kind": lambda told: told in {"static", "live"},
     "moment": _is_moment,
@@ -311,17 +312,20 @@ def _chain(bundles: list[tuple[Path, dict[str, Any]]], trust: Trust, found: Foun
 def _link(
     path: Path, manifest: dict[str, Any], before: tuple[Path, dict[str, Any]] | None, found: Found
 ) -> None:
-    number, previous = int(manifest["number"]), manifest.get("previous")
+    number, previous, stamp = (manifest[name] for name in ("number", "previous", "previous_timestamp"))
     if before is None:
-        if (number == 1) != (previous is None):
+        if not (number == 1) == (previous is None) == (stamp is None):
             found.faults.append(f"{path.name} : début de chaîne incohérent (numéro {number})")
         elif number > 1:
             found.unproved.append(f"{path.name} : numéro {number}, {NOT_GIVEN}")
         return
-    if number != int(before[1]["number"]) + 1:
+    if number != before[1]["number"] + 1:
         found.faults.append(f"{path.name} : numéro {number} après le numéro {before[1]['number']}")
     if previous != sha256(before[0] / MANIFEST):
         found.faults.append(f"{path.name} : ne suit pas {before[0].name} (chaîne rompue)")
+    reply = before[0] / TIMESTAMP
+    if reply.is_file() and stamp != sha256(reply):
+        found.faults.append(f"{before[0].name}/{TIMESTAMP} : n’est plus celui que suit {path.name}")
     if manifest["site"] != before[1]["site"]:
         found.faults.append(f"{path.name} : d’un autre site que {before[0].name}, qui le précède")
     if datetime.fromisoformat(manifest["moment"]) < datetime.fromisoformat(before[1]["moment"]):
