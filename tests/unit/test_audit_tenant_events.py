@@ -102,7 +102,7 @@ def test_an_audit_of_the_running_cloud_opens_one_session_on_each_host(
     monkeypatch.setattr(vault, "audit_key", lambda _place, folder: folder / "key")
     monkeypatch.setattr(declared, "of_hosts", lambda _site: {name: {} for name in lab.hosts})
     monkeypatch.setattr(tenant_events, "auditor", lambda _site: None)
-    monkeypatch.setattr(asking, "tenant_ids", lambda _cloud, siren: {siren})
+    monkeypatch.setattr(asking, "tenant_ids", lambda _cloud, sirens: {siren: {siren} for siren in sirens})
 
     def away(*_address: object) -> None:
         raise ConnectionRefusedError("no network in this test")

@@ -7,13 +7,16 @@ import shlex
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from socle.errors import SocleError
 from socle.logs import asking
 from socle.logs.store import NodeLog
 from socle.paths import project_root
 from socle.site import Site, load
+from stacks.tenant.plan import domain_name
 from tests.unit.test_logs_events import SECONDS, called, logged
 
 NAMED = "Mairie\u2028de\u2029l\x85été \ud800 \r\x0c\x1c"
@@ -45,3 +48,37 @@ def test_what_a_caller_names_ends_no_line(lab: Site, tmp_path: Path) -> None:
     (entry,) = asking.search(lab, "marker")
     assert json.loads(entry)["MESSAGE"] == odd["MESSAGE"]
     assert list(asking.search(lab, "nowhere to be found")) == []
+
+
+class Keystone:
+    """Two tenants' domains, and what stands in no tenant's."""
+
+    asked = 0
+
+    def listed(self, *held: tuple[str, str]) -> list[SimpleNamespace]:
+        self.asked += 1
+        return [SimpleNamespace(id=name, name=name, domain_id=domain) for name, domain in held]
+
+    def domains(self) -> list[SimpleNamespace]:
+        return self.listed(*((domain_name(siren), "") for siren in ("210000014", "210000022")))
+
+    def projects(self) -> list[SimpleNamespace]:
+        return self.listed(("p1", domain_name("210000014")), ("p2", domain_name("210000022")))
+
+    def users(self) -> list[SimpleNamespace]:
+        return self.listed(("u1", domain_name("210000014")), ("admin", "default"))
+
+
+def test_tenants_are_known_by_three_questions() -> None:
+    keystone = Keystone()
+    found = asking.tenant_ids(SimpleNamespace(identity=keystone), ["210000014", "210000022"])
+    assert found == {
+        "210000014": {domain_name("210000014"), "p1", "u1"},
+        "210000022": {domain_name("210000022"), "p2"},
+    }
+    assert keystone.asked == 3
+
+
+def test_a_tenant_that_the_cloud_does_not_know_is_named() -> None:
+    with pytest.raises(SocleError, match="260000013: has no domain in the cloud"):
+        asking.tenant_ids(SimpleNamespace(identity=Keystone()), ["210000014", "260000013"])

@@ -126,7 +126,7 @@ def extract(
         )
     zone = ZoneInfo(site.settings.timezone)
     since, until = _time("--from", begin, zone), _time("--to", end, zone) if end else datetime.now(UTC)
-    ids = asking.tenant_ids(connect(site, catalogue.load()), tenant) | set(also or [])
+    ids = asking.tenant_ids(connect(site, catalogue.load()), [tenant])[tenant] | set(also or [])
     for line in asking.events(site, ids, since, until):
         typer.echo(line)
 

@@ -153,18 +153,24 @@ def checker(keys: Mapping[str, str]) -> Check:
     return right
 
 
-def tenant_ids(cloud: Any, siren: str) -> set[str]:
-    """Identifiers of a tenant's domain, projects and accounts, as Keystone has them now.
+def tenant_ids(cloud: Any, sirens: Iterable[str]) -> dict[str, set[str]]:
+    """Identifiers of tenants' domains, projects and accounts, as Keystone has them now, by SIREN.
+
+    Keystone is asked three times, for however many tenants.
 
     Raises:
-        SocleError: Keystone knows no such domain.
+        SocleError: Keystone knows no domain of one of them.
     """
-    domain = cloud.identity.find_domain(domain_name(siren))
-    if domain is None:
-        raise SocleError("has no domain in the cloud", where=siren, write=f"socle deploy --only {siren}")
-    projects = cloud.identity.projects(domain_id=domain.id)
-    users = cloud.identity.users(domain_id=domain.id)
-    return {domain.id, *(project.id for project in projects), *(user.id for user in users)}
+    domains = {domain.name: domain.id for domain in cloud.identity.domains()}
+    found: dict[str, set[str]] = {}
+    for siren in sirens:
+        if (own := domains.get(domain_name(siren))) is None:
+            raise SocleError("has no domain in the cloud", where=siren, write=f"socle deploy --only {siren}")
+        found[siren] = {own}
+    held = [*cloud.identity.projects(), *cloud.identity.users()]
+    for ids in found.values():
+        ids |= {one.id for one in held if one.domain_id in ids}
+    return found
 
 
 def events(site: Site, ids: Iterable[str], begin: datetime, end: datetime) -> Iterator[str]:

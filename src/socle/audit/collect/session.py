@@ -110,7 +110,10 @@ def questions(site: Site, host: Host, left_out: Collection[str] = ()) -> dict[st
         "domain": site.domain,
     }
     chosen = {name: asked for name, asked in sorted(ASKED.items()) if name not in left_out}
-    return general | {name: asked(site, host) for name, asked in chosen.items()}
+    # Some wait for what is rendered, others for Keystone.
+    with ThreadPoolExecutor(max(len(chosen), 1)) as pool:
+        told = pool.map(lambda asked: asked(site, host), chosen.values())
+        return general | dict(zip(chosen, told, strict=True))
 
 
 def asking(site: Site, host: Host, left_out: Collection[str] = ()) -> str:

@@ -32,14 +32,15 @@ def _asked(site: Site, host: Host) -> dict[str, Any]:
     sirens = {domain_name(siren): siren for siren in site.tenants}
     try:
         cloud = auditor(site)
-        ids = {domain: sorted(asking.tenant_ids(cloud, sirens[domain])) for domain in of_tenants(site)}
+        ids = asking.tenant_ids(cloud, [sirens[domain] for domain in of_tenants(site)])
     except SocleError as error:
         return {"problem": str(error)}
     except Exception as error:  # noqa: BLE001 - whatever Keystone's client meets, the host's other answers stay
         return {"problem": f"Keystone ne dit pas les identifiants des clients ({type(error).__name__})"}
     until = datetime.now(UTC)
     begin = until - timedelta(hours=HOURS)
-    return {"tenants": ids, "begin": begin.timestamp(), "end": until.timestamp()}
+    of_domains = {domain_name(siren): sorted(own) for siren, own in ids.items()}
+    return {"tenants": of_domains, "begin": begin.timestamp(), "end": until.timestamp()}
 
 
 ASKED["tenant_events"] = _asked
