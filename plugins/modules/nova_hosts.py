@@ -85,7 +85,7 @@ def main():
     answer = json.loads(lines[-1])
     if answer["missing"]:
         names = "nova-compute of " + ", ".join(answer["missing"])
-        module.fail_json(msg=f"{names}: nova-compute nothing came within {timeout} s; see its journal")
+        module.fail_json(msg=f"{names}: nothing came within {timeout} s; see its journal")
     module.exit_json(changed=bool(answer["mapped"]), mapped=answer["mapped"])
 
 

@@ -69,6 +69,19 @@ def test_what_the_barrier_did_not_encrypt_is_found() -> None:
         snapshots.sealed(packed(good[:-1]))
 
 
+def test_a_byte_that_was_changed_anywhere_is_a_damaged_copy_or_changes_nothing() -> None:
+    whole = packed(entry(b"sys/policy/x", bytes([0, 0, 0, 1, 2]) + bytes(range(40))) * 30)
+    damaged = 0
+    for place in range(len(whole)):
+        try:
+            snapshots.check(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :], "x")
+        except SocleError:
+            damaged += 1
+    assert damaged > len(whole) * 0.9
+    with pytest.raises(SocleError, match="no whole snapshot"):
+        snapshots.sealed(packed(bytes([2, 18, 0])))
+
+
 def test_the_link_is_negotiated_and_refuses_what_is_in_clear(prepared: tuple[Server, Place]) -> None:
     _server, place = prepared
     assert openbao_copies._handshake(place, place.nodes[0])[0] == "TLSv1.3"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import socket
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -133,6 +135,22 @@ def test_an_audit_by_hand_in_between_hides_nothing(
     assert any(BROKEN in line for line in day().alarm)
     assert any(BROKEN in line for line in heard(journal))
     assert not changes.between(by_hand, bundle.bundles(notary.chain_of(site))[-1]).worse
+
+
+def test_an_audit_that_the_system_ends_is_told(
+    site: Site, cloud: Cloud, day: Callable[[], daily.Day], journal: socket.socket
+) -> None:
+    child = os.fork()
+    if child == 0:
+        cloud.collect = lambda *_given, **_named: os.kill(os.getpid(), signal.SIGTERM)  # type: ignore[assignment, method-assign]
+        daily.collect = cloud.collect  # type: ignore[assignment]
+        try:
+            day()
+        finally:
+            os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGTERM
+    assert heard(journal) == [f"L’audit quotidien de {site.name} a été interrompu par le système"]
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def test_an_audit_that_cannot_be_done_is_told(

@@ -17,10 +17,10 @@ from typing import Any
 
 import pytest
 
-from socle.deploy import checks, copying
+from socle import vault
+from socle.deploy import checks, deployment
 from socle.deploy.deployment import PLAYBOOKS, Deployment
 from socle.deploy.events import Diff, Outcome
-from socle.deploy.journal import PhaseRecord
 from socle.deploy.nodes import NodeFacts
 from socle.deploy.playbook import PlaybookError, Playbooks, unreachable
 from socle.deploy.processes import lives, started
@@ -29,6 +29,7 @@ from socle.errors import ExitCode, SocleError
 from socle.paths import project_root
 from socle.site import Site, load
 from socle.vault import snapshots
+from socle.vault.place import Place
 from tests.unit.test_deploy_phases import Quiet
 
 FAKE = Path(__file__).with_name("fake_ansible.py")
@@ -233,8 +234,9 @@ def test_a_whole_deployment_waits_for_what_it_needs(site: Site) -> None:
 @pytest.mark.parametrize(
     ("only", "phases"),
     [
-        ("nova", ["check", "keys", "role"]),
-        ("sto1", ["check", "base", "keys", "certificates"]),
+        ("nova", ["check", "keys", "role", "copy of openbao"]),
+        ("openbao", ["check", "keys", "role", "copy of openbao"]),
+        ("sto1", ["check", "base", "keys", "certificates", "copy of openbao"]),
         ("210000014", ["check", "keys", "tenants", "pages", "copy of openbao"]),
     ],
 )
@@ -242,16 +244,18 @@ def test_a_part_runs_only_what_it_needs(site: Site, only: str, phases: list[str]
     assert [name for name, _after in names(site, only=only)] == phases
 
 
-@pytest.mark.parametrize("changes", [(0, 0), (0, 3)])
-def test_a_run_that_changed_something_takes_a_copy_of_openbao(
-    site: Site, monkeypatch: pytest.MonkeyPatch, changes: tuple[int, ...]
+@pytest.mark.parametrize("changed", [False, True])
+def test_secrets_that_a_run_made_owe_a_copy_of_openbao(
+    site: Site, monkeypatch: pytest.MonkeyPatch, changed: bool
 ) -> None:
-    asked = []
-    monkeypatch.setattr(snapshots, "keep", lambda _place, _now, *, changed: asked.append(changed))
-    run: Any = SimpleNamespace(phases=[PhaseRecord("x", changed=number) for number in changes])
-    reporter: Any = SimpleNamespace(did=lambda _number: None)
-    copying.copy_openbao(site, run, reporter)
-    assert asked == [any(changes)]
+    owed: list[Place] = []
+    monkeypatch.setattr(deployment, "write_settings", lambda _site: None)
+    for name, made in {"prepare": changed, "ssh_certificate": True, "ansible_environment": {}}.items():
+        monkeypatch.setattr(vault, name, lambda *_given, made=made: made)
+    monkeypatch.setattr(snapshots, "owe", owed.append)
+    reporter: Any = SimpleNamespace(tell=None, did=lambda _number: None)
+    Deployment(site, Quiet())._prepare_keys(reporter)
+    assert len(owed) == changed
 
 
 def test_openbao_itself_is_deployed_before_its_keys(site: Site) -> None:

@@ -162,17 +162,24 @@ def test_a_copy_a_day_is_kept_and_the_oldest_go(cluster: Cluster, monkeypatch: p
     second = snapshots.keep(place, now + day)
     third = snapshots.keep(place, now + 2 * day)
     assert sorted(folder.iterdir()) == [second, third]
-    newer = snapshots.keep(place, now + 2 * day + timedelta(seconds=1), changed=True)
+    snapshots.owe(place)
+    newer = snapshots.keep(place, now + 2 * day + timedelta(seconds=1))
     assert sorted(folder.iterdir()) == [second, newer], "copies of one day push no other day out"
     shutil.rmtree(folder)
     assert snapshots.keep(place, now), "copies that were carried away are taken anew"
 
 
-def test_what_changed_since_is_copied(cluster: Cluster) -> None:
+def test_a_copy_that_is_owed_is_taken_once(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     place, now = cluster.place, datetime.now(UTC)
-    snapshots.keep(place, now, changed=True)
+    snapshots.owe(place)
+    with monkeypatch.context() as patch:
+        patch.setattr(snapshots, "take", killed)
+        with pytest.raises(KeyboardInterrupt):
+            snapshots.keep(place, now)
+    assert snapshots.keep(place, now), "a killed run leaves it owed"
     assert snapshots.keep(place, now) is None
-    assert snapshots.keep(place, now, changed=True)
+    snapshots.take(place, place.folder / "by-hand.snap")
+    assert snapshots.keep(place, now + timedelta(hours=21)), "one by hand, elsewhere, is not the day's"
 
 
 @pytest.mark.parametrize("damage", [slice(0, -200), slice(1, None)], ids=["cut off", "changed"])

@@ -70,8 +70,7 @@ def write(folder: Path, facts: Facts, audit: Audit, notary: Notary) -> Path:
 
     Raises:
         SocleError: OpenBao signs nothing (exit code 6 when it is sealed), no timestamp is to be had, or the
-        chain
-            that is there cannot be read. Nothing is left behind then.
+            chain that is there cannot be read. Nothing is left behind then.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with _alone(folder):

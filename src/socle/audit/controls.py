@@ -102,11 +102,6 @@ def _unknown_neighbours(folder: Path, controls: Mapping[str, Control]) -> list[F
     ]
 
 
-def of_requirement(requirement: str, controls: Mapping[str, Control]) -> tuple[Control, ...]:
-    """The controls that test a requirement."""
-    return tuple(control for control in controls.values() if requirement in control.requirements)
-
-
 def named(identifier: str) -> Control:
     """A control by its id.
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import FrameType
 
 from socle import durable
 from socle.audit import alarms, alerts, bundle, changes, controls, notary, verify
@@ -56,16 +60,35 @@ def run(site: Site, tell: Tell = lambda _name: None, journal: Path = alerts.JOUR
     Raises:
         SocleError: it could not be done or told to people; the journal has been told why.
     """
-    try:
-        day = _run(site, tell)
-    except Exception as error:
-        # Whatever stops it, nobody may take the silence for a good day.
-        _alert(site, None, [f"L’audit quotidien de {site.name} n’a pas abouti : {error}"], journal)
-        raise
+    with _ended(site, journal):
+        try:
+            day = _run(site, tell)
+        except Exception as error:
+            # Whatever stops it, nobody may take the silence for a good day.
+            _alert(site, None, [f"L’audit quotidien de {site.name} n’a pas abouti : {error}"], journal)
+            raise
     _alert(site, day.bundle.name, day.alarm, journal)
     # Only now: what nobody could be told is told again the next day.
     durable.write_json(state_dir(site.name) / LAST, {"bundle": day.bundle.name})
     return day
+
+
+@contextmanager
+def _ended(site: Site, journal: Path) -> Iterator[None]:
+    """Tell the alarm when the system ends the run, as it does after its time limit; then end at once."""
+
+    def ended(number: int, _frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        try:
+            _alert(site, None, [f"L’audit quotidien de {site.name} a été interrompu par le système"], journal)
+        finally:
+            os.kill(os.getpid(), number)
+
+    before = signal.signal(signal.SIGTERM, ended)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _alert(site: Site, made: str | None, lines: Sequence[str], journal: Path) -> None:

@@ -131,8 +131,9 @@ def _made(folder: Path) -> None:
         key,
     ]
     _openssl("req", "-x509", *end, "-keyout", folder / "tsa.key", "-out", folder / ".tsa.new")
-    (folder / ".tsa.new").replace(folder / "tsa.pem")
+    # First the key: killed in between, the authority is made anew, and no key of one stays.
     key.unlink()
+    (folder / ".tsa.new").replace(folder / "tsa.pem")
 
 
 def _openssl(*words: str | Path) -> None:

@@ -57,8 +57,8 @@ def verdicts(
 
     Args:
         services: kinds of service that the site offers (``IaaS``, …); a requirement for others does not
-        apply. evidence: for each requirement, the entries of the register that are present and current.
-        missing: for each requirement, why its evidence does not count (expired, absent), in French.
+            apply.
+        register: for each requirement, evidence that is present and current, and why the rest does not count.
     """
     by_control = {judgement.control: judgement for judgement in judgements}
     found = []

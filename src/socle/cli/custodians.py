@@ -167,7 +167,7 @@ def rekey(context: typer.Context) -> None:
     into force (`socle vault share --new LOGIN`, from another terminal). Can be killed: the same command goes
     on where it was, and one set of shares works at any time.
 
-    Exit codes: 4 a custodian's PGP key is of no use; 6 OpenBao is sealed.
+    Exit codes: 4 a custodian's PGP key is of no use; 5 another run holds the lock; 6 OpenBao is sealed.
     """
     place = place_of(context)
     former = custody.shares_of(place) if (place.folder / custody.FORMER).exists() else shares_of(place)
@@ -188,7 +188,8 @@ def enrol(
 
     On standard input: the password first, then the shares, one a line.
 
-    Exit codes: 2 nobody of that name, or the password is too short; 6 OpenBao is sealed.
+    Exit codes: 2 nobody of that name, or the password is too short; 5 another run holds the lock; 6 OpenBao
+    is sealed.
     """
     place = place_of(context)
     password = new_password(login)
@@ -248,7 +249,8 @@ def restore(
     Refused unless all nodes are empty. Can be killed: the same command begins again. People, policies and
     this machine's login are those of the snapshot until `socle vault configure`.
 
-    Exit codes: 1 the file is damaged or OpenBao is not empty; 6 shares are missing still.
+    Exit codes: 1 the file is damaged or OpenBao is not empty; 5 another run holds the lock; 6 shares are
+    missing still.
     """
     place = place_of(context)
     with lock.hold(place.state / "lock"):

@@ -16,7 +16,7 @@ from pathlib import Path
 from socle import catalogue, durable, vault
 from socle.errors import ExitCode, SocleError
 from socle.site import Site, load
-from socle.site.entrance import ASKING, CERTIFICATE_FILE, NO_CERTIFICATE, user_authority
+from socle.site.entrance import ASKING, NO_CERTIFICATE, user_authority
 from socle.vault import ssh
 from socle.vault.place import Place
 
@@ -65,12 +65,6 @@ def renew(site: Site) -> None:
             durable.write(refused, str(error))
             raise
         refused.unlink(missing_ok=True)
-
-
-def still_good(site: Site) -> bool:
-    """Whether the certificate at hand opens sessions at all."""
-    place = vault.place_of(site, catalogue.load())
-    return ssh.seconds_left(place.state / CERTIFICATE_FILE) > 0
 
 
 @contextmanager

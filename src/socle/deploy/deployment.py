@@ -22,6 +22,7 @@ from socle.paths import state_dir
 from socle.site import Host, Site, register
 from socle.site.entrance import NO_CERTIFICATE, write_settings
 from socle.site.hosts import Group
+from socle.vault import snapshots
 
 if TYPE_CHECKING:
     from socle.deploy.servers import Server
@@ -125,7 +126,7 @@ class Deployment:
             Phase("platform", self._apply_platform, after=("networks", "volumes")),
             self._tenants((), after=("compute", "platform")),
             self._pages(()),
-            self._copy(),
+            self._copy("pages"),
         ]
 
     def _some_tenants(self, sirens: tuple[str, ...]) -> list[Phase]:
@@ -138,17 +139,19 @@ class Deployment:
                 exit_code=ExitCode.USAGE,
             )
         done = [self._check(()), self._keys(), self._tenants(sirens), self._pages(sirens)]
-        return [*done, self._copy()]
+        return [*done, self._copy("pages")]
 
     def _node(self, host: Host) -> list[Phase]:
         wanted = [name for name, groups in PLAYBOOKS.items() if not groups or set(groups) & set(host.groups)]
         first = [name for name in wanted if name in {"base", "vault"}]
         limit = ("--limit", host.name)
+        rest = self._play(*[name for name in wanted if name not in first], after=("keys",), arguments=limit)
         return [
             self._check((host,)),
             self._play(*first, after=("check",), arguments=limit),
             self._keys(after=("base",)),
-            self._play(*[name for name in wanted if name not in first], after=("keys",), arguments=limit),
+            rest,
+            self._copy(rest.name),
         ]
 
     def _role(self, role: str) -> list[Phase]:
@@ -158,7 +161,9 @@ class Deployment:
         play, keys = ("check",), ("role",)
         if role not in BEFORE_KEYS:
             play, keys = ("keys",), ("check",)
-        return [self._check(hosts), self._keys(after=keys), self._play("role", after=play, arguments=names)]
+        work = [self._keys(after=keys), self._play("role", after=play, arguments=names)]
+        last = "keys" if role in BEFORE_KEYS else "role"
+        return [self._check(hosts), *work, self._copy(last)]
 
     def _check(self, hosts: Sequence[Host]) -> Phase:
         def check(reporter: Reporter) -> None:
@@ -186,8 +191,8 @@ class Deployment:
     def _pages(self, sirens: tuple[str, ...]) -> Phase:
         return Phase("pages", partial(self._fetch_pages, sirens), ("tenants",))
 
-    def _copy(self) -> Phase:
-        return Phase(COPY, lambda reporter: copy_openbao(self.site, self.run, reporter), ("pages",))
+    def _copy(self, after: str) -> Phase:
+        return Phase(COPY, partial(copy_openbao, self.site), (after,))
 
     def _build_tools(self, reporter: Reporter) -> None:
         own = self.site.settings.binaries.model_dump()
@@ -218,6 +223,8 @@ class Deployment:
     def _prepare_keys(self, reporter: Reporter) -> None:
         place = vault.place_of(self.site, catalogue.load())
         changed = vault.prepare(place, reporter.tell)
+        if changed:
+            snapshots.owe(place)
         vault.ssh_certificate(place)
         write_settings(self.site)
         self._environment.update(vault.ansible_environment(place))
@@ -238,7 +245,10 @@ class Deployment:
         register(self.site)
         results = tenants.apply(self.site, sirens or None, tenants.session_of(self.site), reporter.tell)
         self.stacks.extend(results)
-        reporter.did(sum(result.changed for result in results))
+        changed = sum(result.changed for result in results)
+        if changed:
+            snapshots.owe(vault.place_of(self.site, catalogue.load()))
+        reporter.did(changed)
 
     def _fetch_pages(self, sirens: tuple[str, ...], reporter: Reporter) -> None:
         from socle.deploy.servers import fetch_pages, servers_of  # noqa: PLC0415 - Pulumi takes seconds

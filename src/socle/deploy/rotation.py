@@ -13,6 +13,7 @@ from socle.deploy.copying import COPY, copy_openbao
 from socle.deploy.phases import Phase, Reporter, execute
 from socle.deploy.playbook import Playbooks
 from socle.paths import state_dir
+from socle.vault import snapshots
 from socle.vault.rotation import Rotation
 from socle.vault.rotation_plan import (
     Certify,
@@ -82,7 +83,8 @@ class RotationRun:
             before = (phases[-1].name,) if phases else ()
             phases.append(Phase(step.title, partial(self._do, step, rotation), before))
         # A copy from before would bring passwords back that nothing takes any more.
-        copy = Phase(COPY, partial(copy_openbao, self.site, self.run), tuple(p.name for p in phases[-1:]))
+        snapshots.owe(rotation.place)
+        copy = Phase(COPY, partial(copy_openbao, self.site), tuple(p.name for p in phases[-1:]))
         return [*phases, copy]
 
     def _do(self, step: Step, rotation: Rotation, reporter: Reporter) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import os
 import shutil
 import tempfile
 import urllib.error
@@ -93,6 +94,8 @@ def _fetched(url: str, sha256: str, progress: Progress) -> Path:
                 if found != sha256.lower():
                     write = f"check the source, then write sha256: {found}"
                     raise SocleError(f"has SHA-256 {found}", where=url, expected=sha256, write=write)
+                with (work / "disk").open("rb") as disk:
+                    os.fsync(disk.fileno())
                 (work / "disk").rename(result)
     return result
 

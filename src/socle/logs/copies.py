@@ -112,6 +112,7 @@ class DivergedError(SocleError):
 def _lay(content: IO[bytes], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     draft = path.with_name(f".{path.name}.new")
+    draft.unlink(missing_ok=True)  # of a run that was killed, and nobody may write to it
     with draft.open("wb") as target:
         while block := content.read(BLOCK):
             target.write(block)

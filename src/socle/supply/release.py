@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,6 +125,9 @@ def _git(root: Path, *words: str) -> bytes:
 
 def _write(path: Path, content: bytes) -> None:
     draft = path.with_name(f".{path.name}.new")
-    draft.write_bytes(content)
+    with draft.open("wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
     draft.replace(path)
     durable.sync_folder(path.parent)

@@ -88,13 +88,6 @@ class Stack:
 
         return self._run(make, self._finish_interrupted)
 
-    def refresh(self) -> StackResult:
-        """Bring the state up to date with what the cloud has; changes nothing in the cloud."""
-        return self._run(
-            lambda stack, watch: stack.refresh(on_event=watch, suppress_progress=True),
-            self._finish_interrupted,
-        )
-
     def destroy(self) -> StackResult:
         """Delete all that the stack made, volumes with it. Its state stays, empty."""
 

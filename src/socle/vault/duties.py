@@ -11,7 +11,6 @@ from socle.vault.policies import Rules
 
 READ = {"capabilities": ["read"]}
 LIST = {"capabilities": ["list"]}
-LOOK = {"capabilities": ["read", "list"]}
 DO = {"capabilities": ["update"]}
 EMERGENCY = {"capabilities": ["update", "sudo"]}
 

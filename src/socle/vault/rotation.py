@@ -15,7 +15,7 @@ from socle.vault import issuers, ssh
 from socle.vault.api import client, plainly
 from socle.vault.configuration import is_configured
 from socle.vault.generated import KINDS
-from socle.vault.login import token_of
+from socle.vault.login import WRAP_TTL, token_of
 from socle.vault.mounts import KV
 from socle.vault.place import DEPLOYER, Place
 from socle.vault.policies import ROTATION
@@ -106,8 +106,9 @@ class Rotation:
         known = durable.read_json(file) or {}
         path = "auth/approle/role/deployer/secret-id"
         with plainly(self.place):
-            wrapped = self.speaker.write_data(path, data={}, wrap_ttl="60s")["wrap_info"]["token"]
-            guest = client(self.place, active_node(self.place), wrapped)
+            guest = client(self.place, active_node(self.place))
+            wrapped = self.speaker.write_data(path, data={}, wrap_ttl=WRAP_TTL)["wrap_info"]["token"]
+            guest.token = wrapped
             secret_id = guest.sys.unwrap()["data"]["secret_id"]
             guest.auth.approle.login(known["role_id"], secret_id)
         durable.write_json(file, {"role_id": known["role_id"], "secret_id": secret_id})

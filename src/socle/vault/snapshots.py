@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import io
 import tarfile
+import zlib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -32,6 +33,9 @@ COPIES = "snapshots"
 KEPT = 30
 DUE = timedelta(hours=20)
 """How old the last copy may be before a deployment takes another one."""
+OWED = "snapshot-owed"
+"""In the folder of a place: OpenBao got secrets that no copy holds."""
+NAMED = "%Y%m%dT%H%M%SZ"
 TAKEN = "snapshot.json"
 """In the folder of a place: when the last copy was taken, its size and its hash."""
 
@@ -98,7 +102,7 @@ def sealed(content: bytes) -> Sealed:
         state = file.read() if file else b""
     try:
         entries = list(_entries(state))
-    except (IndexError, ValueError) as error:
+    except (IndexError, KeyError, ValueError) as error:
         raise _damaged("OpenBao's answer") from error
     clear = sorted(
         key
@@ -138,15 +142,16 @@ def _number(state: bytes, place: int) -> tuple[int, int]:
             return value, place
 
 
-def keep(place: Place, now: datetime, *, changed: bool = False) -> Path | None:
-    """Take the copy of the day beside the site's state when the last one is older than ``DUE``.
+def owe(place: Place) -> None:
+    """Make a copy due: whatever happens to this run, the next one that keeps copies takes it."""
+    durable.write(place.folder / OWED, "")
+
+
+def keep(place: Place, now: datetime) -> Path | None:
+    """Take the copy of the day beside the site's state when one is owed or the last is older than ``DUE``.
 
     The newest one of each of the newest ``KEPT`` days stays. They are of use on another machine too: copy the
     folder there.
-
-    Args:
-        changed: whether OpenBao holds what it did not hold then: a copy is due, whenever the last one was
-            taken.
 
     Returns:
         The copy, or None when none was due.
@@ -157,17 +162,25 @@ def keep(place: Place, now: datetime, *, changed: bool = False) -> Path | None:
     folder = place.folder / COPIES
     folder.mkdir(mode=0o700, exist_ok=True)
     copies = sorted(folder.glob("*.snap"))
-    taken = durable.read_json(place.folder / TAKEN)
-    if copies and taken and not changed and now - datetime.fromisoformat(taken["time"]) < DUE:
+    owed = place.folder / OWED
+    if copies and not owed.exists() and now - _moment(copies[-1]) < DUE:
         return None
-    file = folder / f"{now:%Y%m%dT%H%M%SZ}.snap"
+    file = folder / f"{now:{NAMED}}.snap"
     take(place, file)
+    durable.remove(owed)
     of_days = {path.name.partition("T")[0]: path for path in [*copies, file]}
     stay = list(of_days.values())[-KEPT:]
     for old in copies:
         if old not in stay:
             durable.remove(old)
     return file
+
+
+def _moment(copy: Path) -> datetime:
+    try:
+        return datetime.strptime(copy.stem, NAMED).replace(tzinfo=UTC)
+    except ValueError:
+        return datetime.min.replace(tzinfo=UTC)  # another one's file
 
 
 def check(content: bytes, where: str) -> None:
@@ -179,10 +192,10 @@ def check(content: bytes, where: str) -> None:
     try:
         with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as archive:
             parts = {m.name: file.read() for m in archive if (file := archive.extractfile(m)) is not None}
-    except (tarfile.TarError, EOFError, OSError) as error:
+        sums = [line.split() for line in parts.get(SUMS, b"").decode("ascii", "replace").splitlines()]
+        right = [hashlib.sha256(parts.get(name, b"")).hexdigest() == known for known, name in sums]
+    except (tarfile.TarError, EOFError, OSError, ValueError, zlib.error) as error:
         raise _damaged(where) from error
-    sums = [line.split() for line in parts.get(SUMS, b"").decode("ascii", "replace").splitlines()]
-    right = [hashlib.sha256(parts.get(name, b"")).hexdigest() == known for known, name in sums]
     if not {"meta.json", "state.bin"} <= {name for _sum, name in sums} or not all(right):
         raise _damaged(where)
 

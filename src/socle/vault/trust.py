@@ -48,8 +48,14 @@ def unreachable(place: Place, reason: str = "") -> SocleError:
 
 def _pins(place: Place, node: VaultNode, root: str) -> list[str]:
     """The node's first certificate if it still shows that one."""
-    problem = handshake(node, root) if root else "no root certificate yet"
-    if problem is None or not _listens(node):
+    try:
+        if root:
+            _shake(node, root)
+            return []
+        socket.create_connection((node.address, node.port), timeout=SECONDS).close()
+    except ssl.SSLError:
+        pass  # It answers, and shows another certificate.
+    except OSError:
         return []
     pin = place.folder / f"pin-{node.name}.pem"
     if pin.exists() and handshake(node, pin.read_text(encoding="ascii")) is None:
@@ -70,20 +76,23 @@ def _pins(place: Place, node: VaultNode, root: str) -> list[str]:
 
 def handshake(node: VaultNode, authorities: str) -> str | None:
     """Why TLS with the node fails when only these PEM certificates are trusted; None when it succeeds."""
-    context = ssl.create_default_context(cadata=authorities)
     try:
-        with (
-            socket.create_connection((node.address, node.port), timeout=SECONDS) as plain,
-            context.wrap_socket(plain, server_hostname=node.address),
-        ):
-            return None
+        _shake(node, authorities)
     except OSError as error:
         return str(error)
+    return None
 
 
-def _listens(node: VaultNode) -> bool:
-    try:
-        socket.create_connection((node.address, node.port), timeout=SECONDS).close()
-    except OSError:
-        return False
-    return True
+def _shake(node: VaultNode, authorities: str) -> None:
+    """Greet the node over TLS.
+
+    Raises:
+        ssl.SSLError: it is not to be trusted by these certificates.
+        OSError: it does not answer.
+    """
+    context = ssl.create_default_context(cadata=authorities)
+    with (
+        socket.create_connection((node.address, node.port), timeout=SECONDS) as plain,
+        context.wrap_socket(plain, server_hostname=node.address),
+    ):
+        pass

@@ -120,7 +120,7 @@ def _facts(place: Place, answer: Mapping[str, Any], judge: Judge) -> Iterator[Fa
     yield Fact(name=TLS, subject=subject, value={**offered, **extra})
     try:
         yield Fact(name=CERTIFICATE, subject=subject, value=judge.certificate(chain, str(place["name"])))
-    except (ValueError, IndexError) as error:
+    except (ValueError, IndexError, x509.ExtensionNotFound) as error:
         yield Fact(name=CERTIFICATE, subject=subject, problem=f"certificat illisible ({error})")
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import requests
+from cryptography import x509
 from hvac.exceptions import Forbidden, VaultError
 
 from socle import catalogue, durable, vault
@@ -76,7 +77,7 @@ def fact(name: str, site: str, reader: Reader, session: Session) -> Fact:
         problem = f"OpenBao répond par une erreur ({error})"
     except requests.exceptions.RequestException as error:
         problem = f"OpenBao ne répond plus ({type(error).__name__})"
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, x509.ExtensionNotFound) as error:
         problem = f"réponse d’une forme inattendue ({type(error).__name__} : {error})"
     return Fact(name=name, subject=site, problem=problem)
 
