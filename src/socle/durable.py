@@ -86,6 +86,12 @@ def remove(path: Path) -> None:
     sync_folder(path.parent)
 
 
+def sync_file(path: Path) -> None:
+    """Put the content of a file on disk, before it is renamed to what it is to be."""
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())
+
+
 def sync_folder(path: Path) -> None:
     """Put the names of a folder on disk."""
     handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -203,8 +202,7 @@ def _fill(draft: Path, facts: Facts, audit: Audit, link: _Link, notary: Notary) 
     (draft / SIGNATURE).write_bytes(signing.sign(KEY, (draft / MANIFEST).read_bytes(), notary.ask))
     (draft / TIMESTAMP).write_bytes(notary.stamp(draft / SIGNATURE))
     for path in draft.iterdir():
-        with path.open("rb") as stream:
-            os.fsync(stream.fileno())
+        durable.sync_file(path)
 
 
 def _judges() -> dict[str, Any]:

@@ -155,23 +155,23 @@ def compared(chain: Path, since: str | None = None) -> tuple[Path, Path]:
     there = bundles(chain)
     if not there:
         raise SocleError("no bundles are there", where=str(chain), write="run `socle audit live` first")
-    last = there[-1]
+    last, kind = there[-1], kind_of(there[-1])
     if since is not None:
         name = since.rstrip("/").rpartition("/")[2]
         wanted = [path for path in there if name in {path.name, _number(path)}]
-        if not wanted or kind_of(wanted[0]) != kind_of(last):
+        if not wanted or kind_of(wanted[0]) != kind:
             raise SocleError(
-                f"no bundle {since} of the kind {kind_of(last)}",
+                f"no bundle {since} of the kind {kind}",
                 where=str(chain),
                 expected=f"the name or the number of one before {last.name}",
             )
         return wanted[0], last
-    earlier = [path for path in there[:-1] if kind_of(path) == kind_of(last)]
+    earlier = [path for path in there[:-1] if kind_of(path) == kind]
     if not earlier:
         raise SocleError(
-            f"holds one audit of the kind {kind_of(last)}",
+            f"holds one audit of the kind {kind}",
             where=str(chain),
-            write=f"run `socle audit {kind_of(last)}` again",
+            write=f"run `socle audit {kind}` again",
         )
     return earlier[-1], last
 

@@ -114,8 +114,8 @@ def _run(site: Site, tell: Tell) -> Day:
     audit = evaluate(facts)
     chain = notary.chain_of(site)
     made = bundle.write(chain, facts, audit, notary.notary_of(site))
-    trust = verify.Trust(notary.signer_key(site), notary.authority_of(site), None)
-    broken = tuple(f"Chaîne de preuves : {fault}" for fault in verify.verify(chain, trust).faults)
+    faults = verify.verify(chain, notary.trust_of(site)).faults
+    broken = tuple(f"Chaîne de preuves : {fault}" for fault in faults)
     if broken:
         return _all_red(made, audit, broken)
     before, known = _before(site, chain), controls.load()

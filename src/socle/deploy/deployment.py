@@ -158,11 +158,10 @@ class Deployment:
         groups = set(catalogue.load()[role].runs_on)
         hosts = [h for h in self.site.hosts.values() if "all" in groups or groups & set(h.groups)]
         names = ("--extra-vars", f"only_role={role} only_hosts={':'.join(h.name for h in hosts)}")
-        play, keys = ("check",), ("role",)
+        play, keys, last = ("check",), ("role",), "keys"
         if role not in BEFORE_KEYS:
-            play, keys = ("keys",), ("check",)
+            play, keys, last = ("keys",), ("check",), "role"
         work = [self._keys(after=keys), self._play("role", after=play, arguments=names)]
-        last = "keys" if role in BEFORE_KEYS else "role"
         return [self._check(hosts), *work, self._copy(last)]
 
     def _check(self, hosts: Sequence[Host]) -> Phase:

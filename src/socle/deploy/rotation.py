@@ -78,14 +78,13 @@ class RotationRun:
         if any(isinstance(target, Authority) for target in self.wanted):
             rotation.keep_authorities()
         self.resumed = [path for path, state in states.items() if state]
-        phases: list[Phase] = []
-        for step in plan(self.wanted, states, list(catalogue.load().components)):
-            before = (phases[-1].name,) if phases else ()
-            phases.append(Phase(step.title, partial(self._do, step, rotation), before))
+        steps = plan(self.wanted, states, list(catalogue.load().components))
         # A copy from before would bring passwords back that nothing takes any more.
         snapshots.owe(rotation.place)
-        copy = Phase(COPY, partial(copy_openbao, self.site), tuple(p.name for p in phases[-1:]))
-        return [*phases, copy]
+        work = [(step.title, partial(self._do, step, rotation)) for step in steps]
+        work.append((COPY, partial(copy_openbao, self.site)))
+        before: list[tuple[str, ...]] = [(), *((name,) for name, _do in work)]
+        return [Phase(name, do, after) for (name, do), after in zip(work, before, strict=False)]
 
     def _do(self, step: Step, rotation: Rotation, reporter: Reporter) -> None:
         match step:

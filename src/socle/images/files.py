@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 import urllib.error
@@ -16,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from socle import durable
 from socle.errors import SocleError
 from socle.images import web
 from socle.images.debian import Archive
@@ -94,8 +94,7 @@ def _fetched(url: str, sha256: str, progress: Progress) -> Path:
                 if found != sha256.lower():
                     write = f"check the source, then write sha256: {found}"
                     raise SocleError(f"has SHA-256 {found}", where=url, expected=sha256, write=write)
-                with (work / "disk").open("rb") as disk:
-                    os.fsync(disk.fileno())
+                durable.sync_file(work / "disk")
                 (work / "disk").rename(result)
     return result
 

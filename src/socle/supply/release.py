@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,9 +124,7 @@ def _git(root: Path, *words: str) -> bytes:
 
 def _write(path: Path, content: bytes) -> None:
     draft = path.with_name(f".{path.name}.new")
-    with draft.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
+    draft.write_bytes(content)
+    durable.sync_file(draft)
     draft.replace(path)
     durable.sync_folder(path.parent)

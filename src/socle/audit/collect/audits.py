@@ -29,7 +29,7 @@ def _read(site: Site) -> Iterator[Fact]:
     live = [path for path in bundle.bundles(notary.chain_of(site)) if path.name.endswith("-live")]
     value = {}
     if live:  # else nothing of the signer or the authority has to be there
-        trust = verify.Trust(notary.signer_key(site), notary.authority_of(site))
+        trust = notary.trust_of(site)
         value = {path.name: kept(site, path, trust) for path in live[-LATEST:]}
     yield Fact(name="audit.kept", subject=site.name, value=value)
     yield alarmed(site, datetime.now(UTC))

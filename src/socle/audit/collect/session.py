@@ -110,10 +110,7 @@ def questions(site: Site, host: Host, left_out: Collection[str] = ()) -> dict[st
         "domain": site.domain,
     }
     chosen = {name: asked for name, asked in sorted(ASKED.items()) if name not in left_out}
-    # Some wait for what is rendered, others for Keystone.
-    with ThreadPoolExecutor(max(len(chosen), 1)) as pool:
-        told = pool.map(lambda asked: asked(site, host), chosen.values())
-        return general | dict(zip(chosen, told, strict=True))
+    return general | {name: asked(site, host) for name, asked in chosen.items()}
 
 
 def asking(site: Site, host: Host, left_out: Collection[str] = ()) -> str:

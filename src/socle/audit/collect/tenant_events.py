@@ -20,19 +20,22 @@ EVENTS: Final = "logs.tenant_events"
 HOURS: Final = 24
 
 
+def _served(site: Site) -> list[str]:
+    """The tenants that OpenStack serves, by SIREN."""
+    return [siren for siren in sorted(site.tenants) if unserved(site, siren) is None]
+
+
 def of_tenants(site: Site) -> tuple[str, ...]:
     """The domains of the tenants that OpenStack serves."""
-    return tuple(domain_name(siren) for siren in sorted(site.tenants) if unserved(site, siren) is None)
+    return tuple(domain_name(siren) for siren in _served(site))
 
 
 def _asked(site: Site, host: Host) -> dict[str, Any]:
     """What a store must know to count: the identifiers of each tenant, or why Keystone does not give them."""
     if host not in asking.stores(site):
         return {}
-    sirens = {domain_name(siren): siren for siren in site.tenants}
     try:
-        cloud = auditor(site)
-        ids = asking.tenant_ids(cloud, [sirens[domain] for domain in of_tenants(site)])
+        ids = asking.tenant_ids(auditor(site), _served(site))
     except SocleError as error:
         return {"problem": str(error)}
     except Exception as error:  # noqa: BLE001 - whatever Keystone's client meets, the host's other answers stay
